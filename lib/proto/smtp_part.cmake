@@ -1,0 +1,6 @@
+add_library(m_smtp_proto STATIC smtp_cmd.c smtp_path.c smtp_args.c smtp_reply.c smtp_ext.c)
+target_link_libraries(m_smtp_proto PUBLIC m_base)
+merpati_test(smtp_proto_test SOURCES smtp_proto_test.c LINK m_smtp_proto)
+merpati_fuzz(smtp_cmd_fuzz SOURCES smtp_cmd_fuzz.c LINK m_smtp_proto)
+merpati_fuzz(smtp_path_fuzz SOURCES smtp_path_fuzz.c LINK m_smtp_proto)
+merpati_fuzz(smtp_reply_fuzz SOURCES smtp_reply_fuzz.c LINK m_smtp_proto)
