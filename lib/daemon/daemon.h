@@ -47,7 +47,6 @@ struct daemon_def {
 	int (*on_reload)(struct daemon *d, struct err *err);
 	/* No new work will come; finish what is there.  The process ends when daemon_busy() is balanced (NULL: at once then). */
 	void (*on_drain)(struct daemon *d);
-	bool clients_first; /* keep accepting while draining is not asked: default; false is fine for all */
 };
 
 int daemon_main(int argc, char **argv, const struct daemon_def *def);
@@ -65,7 +64,15 @@ void daemon_set_state(struct daemon *d, void *state);
 void daemon_busy(struct daemon *d, int delta);
 bool daemon_draining(const struct daemon *d);
 void daemon_stop(struct daemon *d, int status);       /* ends the loop; the process exits with status */
-struct chan *daemon_master(struct daemon *d);         /* control channel, for requests of lib/ipc/api_master.h */
+
+/*
+ * Asks master for a connection to a class of the switchboard ("session" with a grant as target, ...): done is called once
+ * with status 0 and a descriptor that is the caller's, or a negative enum err_code and -1.
+ */
+typedef void daemon_connected(void *arg, int status, int fd);
+void daemon_connect(struct daemon *d, const char *program, struct sv target, daemon_connected *done, void *arg);
+/* Another request of lib/ipc/api_master.h to master; the reply's body is one i64 status (MA_GRANT). */
+void daemon_request(struct daemon *d, uint16_t type, const struct msg_out *m, daemon_connected *done, void *arg);
 
 /*
  * A client of another program: connects through the switchboard when first used and again after the other end died.

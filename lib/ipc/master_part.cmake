@@ -1,0 +1,1 @@
+merpati_library(api_master SOURCES api_master.c LINK m_ipc)
