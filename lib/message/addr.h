@@ -1,9 +1,9 @@
 /*
  * addr.h - addresses as they stand in headers, alias tables and on command lines: RFC 5322 sections 3.4 and 4.4, read
  * with tolerance.  Comments (nested), quoted strings, domain literals, groups and obsolete routes are understood; an
- * address without angle brackets may consist of several words, as in Postfix ("a b@c" is the phrase-less address "ab@c" for
- * nobody: the words are kept apart and joined as they stand).  Nothing is an error but a limit: what cannot be read as an
- * address is handed out with `odd` set.  Pure: results are views into the arena.
+ * address without angle brackets may consist of several words, which stay apart by a blank.  Nothing is an error but a
+ * limit: what cannot be read as an address is handed out with `odd` set.  Pure: results are copies in the arena, which
+ * needs room for about the length of the text and 100 bytes for each address.
  */
 #ifndef MERPATI_ADDR_H
 #define MERPATI_ADDR_H
@@ -13,8 +13,7 @@
 #include "base/err.h"
 
 #define ADDR_TEXT_MAX (1u << 20) /* bytes of text in one call */
-#define ADDR_COMMENT_DEPTH 50    /* nested comments */
-#define ADDR_LOCAL_MAX 512       /* bytes of a local part that addr_ok accepts (RFC 5321 asks for 64) */
+#define ADDR_LOCAL_MAX 512	 /* bytes of a local part that addr_ok accepts (RFC 5321 asks for 64) */
 #define ADDR_DOMAIN_MAX 255
 
 enum addr_kind {
@@ -25,13 +24,14 @@ enum addr_kind {
 
 struct addr {
 	enum addr_kind kind;
-	struct sv name;   /* display name without quotes and folding (encoded words stay); without one, the first comment */
+	struct sv
+	    name; /* display name without quotes and folding (encoded words stay); without one, the first comment */
 	struct sv route;  /* "@a,@b" of an obsolete route, or "" */
 	struct sv local;  /* local part without quotes and backslashes */
 	struct sv domain; /* "" when there is none ("<>" has neither); a literal with its brackets */
-	bool angle;       /* stood in < > */
-	bool comment;     /* name is a comment */
-	bool odd;         /* not of the required form: use with care */
+	bool angle;	  /* stood in < > */
+	bool comment;	  /* name is a comment */
+	bool odd;	  /* not of the required form: use with care */
 };
 
 struct addr_list {
@@ -49,7 +49,8 @@ int addr_parse_one(struct arena *a, struct sv text, struct addr *out);
 /* True for a mailbox that can be a recipient: not odd, local part not empty, sizes within bounds, no control bytes. */
 bool addr_ok(const struct addr *a);
 
-/* Appends "local@domain" as it stands in the queue: no quotes, no brackets (Postfix's internal form); 0 or ERR_LIMIT. */
+/* Appends "local@domain" as it stands in the queue: no quotes, no brackets (Postfix's internal form); 0 or ERR_LIMIT.
+ */
 int addr_internal(struct buf *out, const struct addr *a);
 
 /* Appends the local part, quoted where RFC 5322 asks for it; 0 or ERR_LIMIT. */

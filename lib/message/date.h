@@ -22,8 +22,8 @@ void date_imap(char out[DATE_MAX], int64_t t, int zone);
 int date_local_zone(int64_t t, char name[8]);
 
 /*
- * RFC 5322 date with the obsolete forms (two-digit years, named and military zones, comments, missing seconds or weekday,
- * missing zone = -0000).  0 and seconds since 1970 and the zone in minutes, or ERR_SYNTAX with both untouched.
+ * RFC 5322 date with the obsolete forms (two-digit years, named and military zones, comments, missing seconds or
+ * weekday, missing zone = -0000).  0 and seconds since 1970 and the zone in minutes, or ERR_SYNTAX with both untouched.
  */
 int date_parse(struct sv s, int64_t *t, int *zone);
 /* RFC 3501 date-time: without the quotes, exactly "dd-Mmm-yyyy hh:mm:ss +zzzz". */

@@ -10,8 +10,8 @@
 int msgid_make(struct buf *out, int64_t t, const char *queue_id, const char *host);
 
 /*
- * The next identifier in the value of Message-ID, In-Reply-To or References: true and *id with its angle brackets, as it
- * stands; *in is advanced past it.  Text, comments and quoted strings between identifiers are skipped.
+ * The next identifier in the value of Message-ID, In-Reply-To or References: true and *id with its angle brackets, as
+ * it stands; *in is advanced past it.  Text, comments and quoted strings between identifiers are skipped.
  */
 bool msgid_next(struct sv *in, struct sv *id);
 

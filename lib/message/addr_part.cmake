@@ -1,0 +1,7 @@
+merpati_library(addr SOURCES hdr.c addr.c date.c msgid.c LINK m_base)
+merpati_test(hdr_test SOURCES hdr_test.c LINK m_addr)
+merpati_test(addr_test SOURCES addr_test.c LINK m_addr)
+merpati_test(date_test SOURCES date_test.c LINK m_addr)
+merpati_fuzz(hdr_fuzz SOURCES hdr_fuzz.c LINK m_addr)
+merpati_fuzz(addr_fuzz SOURCES addr_fuzz.c LINK m_addr)
+merpati_fuzz(date_fuzz SOURCES date_fuzz.c LINK m_addr)
