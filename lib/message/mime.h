@@ -62,12 +62,12 @@ enum mime_field_id {
 
 struct mime_node {
 	struct mime_part part;
-	struct sv type, subtype;   /* as written; defaults filled in */
-	struct sv params;	   /* the Content-Type value behind the subtype, from the first ';' */
-	bool default_type;	   /* there was no usable Content-Type */
-	struct mime_field *fields; /* in order */
-	struct mime_field **last_field;
-	bool is_message; /* part 0 or the child of a MIME_MESSAGE: it has an envelope */
+	struct sv type, subtype;       /* as written; defaults filled in */
+	struct sv params;	       /* the Content-Type value behind the subtype, from the first ';' */
+	bool default_type;	       /* there was no usable Content-Type */
+	struct mime_field *fields;     /* in order */
+	struct mime_field *last_field; /* the last of them */
+	bool is_message;	       /* part 0 or the child of a MIME_MESSAGE: it has an envelope */
 };
 
 /* Called with each complete field of the outermost header, raw, line ends LF; `cut` when longer than MIME_FIELD_MAX. */
