@@ -1,7 +1,8 @@
 /*
- * dns.h - questions to the DNS through `resolver`, the one process that speaks DNS.  Nothing blocks: every question ends in
- * one callback from the loop, also on time-out or when `resolver` is down (status ERR_TEMP then).  Equal questions under
- * way are asked once, and answers are kept for their TTL (at most DNS_KEEP_MAX_S) in a small cache of this process.
+ * dns.h - questions to the DNS through `resolver`, the one process that speaks DNS.  Nothing blocks: every question
+ * ends in one callback from the loop, also on time-out or when `resolver` is down (status ERR_TEMP then).  Equal
+ * questions under way are asked once, and answers are kept for their TTL (at most DNS_KEEP_MAX_S) in a small cache of
+ * this process.
  */
 #ifndef MERPATI_DNS_H
 #define MERPATI_DNS_H
@@ -14,9 +15,9 @@
 #include "ev/ev.h"
 #include "ipc/api_resolver.h"
 
-#define DNS_TIMEOUT_MS 30000  /* a sensible bound for one question */
-#define DNS_KEEP_MAX_S 60     /* longest stay in the process's own cache; resolver has the real one */
-#define DNS_KEEP_MAX 1000     /* answers kept */
+#define DNS_TIMEOUT_MS 30000 /* a sensible bound for one question */
+#define DNS_KEEP_MAX_S 60    /* longest stay in the process's own cache; resolver has the real one */
+#define DNS_KEEP_MAX 1000    /* answers kept */
 
 struct daemon;
 struct dns;
@@ -33,16 +34,17 @@ typedef void dns_done(void *arg, const struct rs_answer *a); /* views die when t
  * from inside this call; a->status is 0, ERR_NOT_FOUND, ERR_TEMP or ERR_SYNTAX as in api_resolver.h.  The handle is for
  * dns_cancel only and dies with the callback.
  */
-struct dns_query *dns_query(struct dns *dns, struct sv name, unsigned type, uint64_t timeout_ms, dns_done *done, void *arg);
+struct dns_query *dns_query(
+    struct dns *dns, struct sv name, unsigned type, uint64_t timeout_ms, dns_done *done, void *arg);
 void dns_cancel(struct dns_query **q); /* the callback will not be called; NULL is fine */
 
 /*
- * The client's name as Postfix's smtpd works it out: PTR of the address, then A or AAAA of that name, which must hold the
- * address again.  IPv4-mapped addresses count as IPv4.
+ * The client's name as Postfix's smtpd works it out: PTR of the address, then A or AAAA of that name, which must hold
+ * the address again.  IPv4-mapped addresses count as IPv4.
  */
 struct dns_peer {
-	int status;          /* 0: name verified; ERR_NOT_FOUND: no name, or name not verified (answer 5xx where a restriction asks);
-	                        ERR_TEMP: could not be found out (4xx) */
+	int status; /* 0: name verified; ERR_NOT_FOUND: no name, or name not verified (answer 5xx where a restriction
+		       asks); ERR_TEMP: could not be found out (4xx) */
 	const char *name;    /* verified name, or "unknown" */
 	const char *reverse; /* name from PTR, not verified, or "unknown" */
 	int reverse_status;  /* of the PTR question: 0, ERR_NOT_FOUND, ERR_TEMP */
