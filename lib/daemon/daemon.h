@@ -101,8 +101,10 @@ struct serve_conn {
 	void (*on_close)(struct serve_conn *c);            /* may be NULL; the skeleton frees c afterwards */
 	const struct serve_entry *table;
 	size_t n;
-	unsigned outstanding;                              /* private */
+	uint64_t number, allowed;                          /* private: ticket number; which entries this caller may ask */
+	struct serve_conn *next;                           /* private */
 };
+#define SERVE_MAX 64 /* entries of one table */
 struct serve_entry {
 	uint16_t type;
 	const char *name;                                  /* for the log */
