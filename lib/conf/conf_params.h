@@ -1,11 +1,11 @@
 /*
  * conf_params.h - the one table of parameters.  Parsing, checking, the typed values of each process, postconf and the
- * generated manual all come from it; adding a parameter is adding a row to lib/conf/params/SUBJECT.inc (every *.inc file
- * there is part of the table; cmake must run again only for a new file).  Rows:
+ * generated manual all come from it; adding a parameter is adding a row to lib/conf/params/SUBJECT.inc (every *.inc
+ * file there is part of the table; cmake must run again only for a new file).  Rows:
  *
  *   P("name", TYPE, "default", MIN, MAX, "owner1 owner2", "one-line help")
- *       a parameter that works.  TYPE: STR, BOOL ("yes" or "no"), INT, SIZE (bytes), TIME.  MIN and MAX bound INT, SIZE and
- *       TIME (seconds) and the length of STR in bytes; MAX 0 = no bound.  TIME: the default carries the unit, and that is
+ *       a parameter that works.  TYPE: STR, BOOL ("yes" or "no"), INT, SIZE (bytes), TIME.  MIN and MAX bound INT, SIZE
+ * and TIME (seconds) and the length of STR in bytes; MAX 0 = no bound.  TIME: the default carries the unit, and that is
  *       the unit of a value without one.  The default may use $name.
  *   E("name", "default", "choice1 choice2 ...", "owners", "help")
  *       one word of the choices (ENUM).
@@ -16,17 +16,17 @@
  *       warning), UNSUPPORTED (a warning).
  *
  * A name that begins with "*_" stands for every <transport>_ or <service>_ form of it (`*_destination_rate_delay`); a
- * process gets the forms that main.cf sets, under their full names, and the row's own default is asked for by the name of
- * the default_ parameter.  Owners are program names; "master" and tools ("sendmail") are owners like others.
- * A name stands in one row only; the test of this folder finds a second one.
+ * process gets the forms that main.cf sets, under their full names, and the row's own default is asked for by the name
+ * of the default_ parameter.  Owners are program names; "master" and tools ("sendmail") are owners like others. A name
+ * stands in one row only; the test of this folder finds a second one.
  */
 #ifndef MERPATI_CONF_PARAMS_H
 #define MERPATI_CONF_PARAMS_H
 
 #include "base/sv.h"
 
-#define CONF_NAME_MAX 200          /* bytes of a parameter name */
-#define CONF_VALUE_MAX (1u << 20)  /* bytes of a value, before and after expansion */
+#define CONF_NAME_MAX 200	  /* bytes of a parameter name */
+#define CONF_VALUE_MAX (1u << 20) /* bytes of a value, before and after expansion */
 
 enum conf_type { CONF_STR, CONF_BOOL, CONF_INT, CONF_SIZE, CONF_TIME, CONF_ENUM, CONF_LIST };
 enum conf_status { CONF_WORKS, CONF_NO_EFFECT, CONF_NOT_YET, CONF_UNSUPPORTED };
@@ -51,12 +51,13 @@ const struct conf_param *conf_param_find(struct sv name);
 const struct conf_param *conf_param_match(struct sv name);
 /* True when the row names this program as an owner. */
 bool conf_param_owned(const struct conf_param *p, struct sv program);
-const char *conf_type_name(enum conf_type t);     /* "string", "boolean", "integer", "size", "time", "one of", "list of" */
+const char *conf_type_name(enum conf_type t); /* "string", "boolean", "integer", "size", "time", "one of", "list of" */
 const char *conf_status_name(enum conf_status s); /* "works", "no effect", "not yet", "not supported" */
 
 /*
- * Checks one expanded value against its row.  Stores the number (BOOL: 0 or 1; TIME: seconds; STR, ENUM, LIST: 0) in *num
- * when it is not NULL.  0, or ERR_SYNTAX / ERR_LIMIT with a text for people in `why` (at least 160 bytes; may be NULL).
+ * Checks one expanded value against its row.  Stores the number (BOOL: 0 or 1; TIME: seconds; STR, ENUM, LIST: 0) in
+ * *num when it is not NULL.  0, or ERR_SYNTAX / ERR_LIMIT with a text for people in `why` (at least 160 bytes; may be
+ * NULL).
  */
 int conf_param_check(const struct conf_param *p, struct sv value, int64_t *num, char *why);
 

@@ -13,26 +13,26 @@
 enum mcf_type { MCF_INET, MCF_UNIX, MCF_FIFO, MCF_PASS, MCF_UNIX_DGRAM };
 
 struct mcf_service {
-	char *name;          /* first column as written: "smtp", "[::1]:25", "pickup" */
+	char *name; /* first column as written: "smtp", "[::1]:25", "pickup" */
 	enum mcf_type type;
-	char *host;          /* inet: before the last ':', without brackets; "" = as inet_interfaces says */
-	char *port;          /* inet: name or number; else "" */
-	bool is_private;     /* column 3; '-' is y */
-	bool unprivileged;   /* column 4; '-' is y */
-	int chroot;          /* column 5: 1, 0, or -1 for '-' */
-	unsigned wakeup;     /* column 6 in seconds, 0 = never */
-	bool wakeup_if_used; /* '?': only once the service was used */
-	unsigned maxproc;    /* column 7; 0 = no limit */
-	bool maxproc_default;/* '-': $default_process_limit */
-	char *command;       /* column 8 */
-	char **argv;         /* all arguments behind the command, {} quoting undone, NULL at the end */
+	char *host;	      /* inet: before the last ':', without brackets; "" = as inet_interfaces says */
+	char *port;	      /* inet: name or number; else "" */
+	bool is_private;      /* column 3; '-' is y */
+	bool unprivileged;    /* column 4; '-' is y */
+	int chroot;	      /* column 5: 1, 0, or -1 for '-' */
+	unsigned wakeup;      /* column 6 in seconds, 0 = never */
+	bool wakeup_if_used;  /* '?': only once the service was used */
+	unsigned maxproc;     /* column 7; 0 = no limit */
+	bool maxproc_default; /* '-': $default_process_limit */
+	char *command;	      /* column 8 */
+	char **argv;	      /* all arguments behind the command, {} quoting undone, NULL at the end */
 	size_t argc;
 	struct conf_pair *overrides; /* -o name=value and -o { name = value }, in order; not expanded */
 	size_t noverrides;
-	unsigned verbose;    /* number of -v */
-	bool debug;          /* -D */
-	const char *file;    /* of the mastercf */
-	unsigned line;       /* first line of the entry */
+	unsigned verbose; /* number of -v */
+	bool debug;	  /* -D */
+	const char *file; /* of the mastercf */
+	unsigned line;	  /* first line of the entry */
 };
 
 struct mastercf {
