@@ -6,7 +6,7 @@
 #define MERPATI_STREAM_H
 
 #include "base/err.h"
-#include "base/sv.h"
+#include "base/buf.h"
 #include "ev/ev.h"
 
 struct stream;
@@ -65,6 +65,8 @@ int stream_fd(const struct stream *s);
 /* Replaces the transport; ctx belongs to the stream from now on.  ops NULL: the plain one. */
 void stream_set_transport(struct stream *s, const struct stream_ops *ops, void *ctx);
 void *stream_transport_ctx(const struct stream *s, const struct stream_ops *ops); /* ctx if these are its ops, else NULL */
+/* The transport's state changed outside a call of the stream (a signature came from keyd): tries reading and writing again. */
+void stream_update(struct stream *s);
 int stream_steal_fd(struct stream **s, struct buf *unread); /* plain transport only: gives descriptor and unread input away */
 
 #endif
