@@ -162,7 +162,8 @@ static struct sv join(struct parser *p, size_t from, size_t to, enum join how, b
 		bool is_dot = t.kind == TOK_SPECIAL && t.c == '.';
 		bool wrong = t.bad || (t.kind == TOK_SPECIAL && !is_dot) ||
 			     (t.kind == TOK_QUOTED && how == JOIN_DOMAIN) ||
-			     (t.kind == TOK_LITERAL && (how != JOIN_DOMAIN || n > 0));
+			     (t.kind == TOK_LITERAL && (how != JOIN_DOMAIN || n > 0)) ||
+			     (how == JOIN_DOMAIN && sv_chr(t.body, '\\') >= 0);
 
 		if (how == JOIN_PHRASE) {
 			if (n > 0 && space)
@@ -389,10 +390,26 @@ static bool has_control(struct sv s)
 	return false;
 }
 
+/* A domain of bytes that cannot be taken for another part of an address; brackets only around a literal. */
+static bool domain_ok(struct sv d)
+{
+	bool literal = d.n > 2 && d.p[0] == '[' && d.p[d.n - 1] == ']';
+
+	if (literal)
+		d = sv_of(d.p + 1, d.n - 2);
+	for (size_t i = 0; i < d.n; i++) {
+		unsigned char c = (unsigned char)d.p[i];
+
+		if (c <= 32 || c == 127 || memchr("@<>()[]\\\",;", c, 11) || (c == ':' && !literal))
+			return false;
+	}
+	return true;
+}
+
 bool addr_ok(const struct addr *a)
 {
 	return a->kind == ADDR_MAILBOX && !a->odd && a->local.n > 0 && a->local.n <= ADDR_LOCAL_MAX &&
-	       a->domain.n <= ADDR_DOMAIN_MAX && !has_control(a->local) && !has_control(a->domain);
+	       a->domain.n <= ADDR_DOMAIN_MAX && !has_control(a->local) && domain_ok(a->domain);
 }
 
 int addr_internal(struct buf *out, const struct addr *a)
