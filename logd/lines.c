@@ -94,11 +94,12 @@ void lines_add(struct lines *l, time_t now, const char *ident, unsigned long pid
 		strftime(l->stamp, sizeof(l->stamp), "%b %e %H:%M:%S", &tm);
 		l->stamp_at = now;
 	}
-	if (datagram.n >= 2 && ascii_isdigit(datagram.p[0]) && datagram.p[1] == ' ') {
-		level = (unsigned)(datagram.p[0] - '0');
+	if (datagram.n >= 4 && datagram.p[0] == '<' && ascii_isdigit(datagram.p[1]) && datagram.p[2] == '>' &&
+	    datagram.p[3] == ' ') {
+		level = (unsigned)(datagram.p[1] - '0');
 		if (level >= ARRAY_LEN(level_words))
 			level = LOG_LVL_INFO;
-		datagram = sv_skip(datagram, 2);
+		datagram = sv_skip(datagram, 4);
 	}
 	while (datagram.n > 0 && (datagram.p[datagram.n - 1] == '\n' || datagram.p[datagram.n - 1] == '\0'))
 		datagram.n--;

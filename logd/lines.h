@@ -33,8 +33,8 @@ int lines_reopen(struct lines *l, struct err *err);
 void lines_close(struct lines *l);
 
 /*
- * Adds one line: `datagram` is "<level> text" (level: digit as in enum log_level), of the process (ident, pid),
- * received at `now`.  Bytes that are not printable become '?'.
+ * Adds one line: `datagram` is "<level> text" (level: one digit as in enum log_level, in angle brackets), of the
+ * process (ident, pid), received at `now`.  Bytes that are not printable become '?'.
  */
 void lines_add(struct lines *l, time_t now, const char *ident, unsigned long pid, struct sv datagram);
 

@@ -29,11 +29,11 @@ static void form(void **state)
 	(void)state;
 	setenv("TZ", "UTC", 1);
 	assert_int_equal(lines_open(&l, path, 0600, "mx1.example.org", &err), 0);
-	lines_add(&l, 1795294800, "merpati/smtpd", 123, SV("1 4bQ: client=x[10.0.0.1]"));
-	lines_add(&l, 1795294801, "merpati/smtpd", 123, SV("2 odd\001\xff peer"));
-	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("3 e"));
-	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("4 f\n"));
-	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("9 x"));
+	lines_add(&l, 1795294800, "merpati/smtpd", 123, SV("<1> 4bQ: client=x[10.0.0.1]"));
+	lines_add(&l, 1795294801, "merpati/smtpd", 123, SV("<2> odd\001\xff peer"));
+	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("<3> e"));
+	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("<4> f\n"));
+	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("<9> x"));
 	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV("plain"));
 	lines_add(&l, 1795294801, "merpati/qmgr", 9, SV(""));
 	assert_int_equal(lines_write(&l), 0);
@@ -59,10 +59,10 @@ static void rotation(void **state)
 
 	(void)state;
 	assert_int_equal(lines_open(&l, path, 0600, "h", &err), 0);
-	lines_add(&l, 1795294800, "a", 1, SV("1 first"));
+	lines_add(&l, 1795294800, "a", 1, SV("<1> first"));
 	assert_int_equal(rename(path, old), 0);
 	assert_int_equal(lines_reopen(&l, &err), 0);
-	lines_add(&l, 1795294800, "a", 1, SV("1 second"));
+	lines_add(&l, 1795294800, "a", 1, SV("<1> second"));
 	assert_int_equal(lines_write(&l), 0);
 	got = slurp(old);
 	assert_non_null(strstr(got, "first"));
@@ -76,7 +76,7 @@ static void rotation(void **state)
 	unlink(old);
 	rmdir(dir);
 	assert_int_equal(lines_reopen(&l, &err), ERR_SYS);
-	lines_add(&l, 1795294800, "a", 1, SV("1 third"));
+	lines_add(&l, 1795294800, "a", 1, SV("<1> third"));
 	assert_int_equal(lines_write(&l), 0);
 	lines_close(&l);
 	mkdir(dir, 0700);
@@ -103,7 +103,7 @@ static void full_disk(void **state)
 	fd_close(&l.fd);
 	l.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(lines_write(&l), 0);
-	lines_add(&l, 1795294800, "a", 1, SV("1 next"));
+	lines_add(&l, 1795294800, "a", 1, SV("<1> next"));
 	assert_int_equal(l.lost, 0);
 	assert_non_null(strstr(buf_cstr(&l.out), "log lines lost"));
 	lines_close(&l);

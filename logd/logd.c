@@ -152,20 +152,19 @@ static void add_source(struct sv ident, unsigned long pid, int fd)
 
 static void logd_order(struct daemon *d, struct msg *m)
 {
-	struct sv ident;
-	uint64_t pid;
+	struct ma_logsource src;
 	int fd;
 
 	(void)d;
 	if (m->type != MA_LOGSOURCE)
 		return;
-	if (!get_text(m, &ident, 63) || !get_u64(m, &pid) || !msg_end(m)) {
+	if (!ma_get_logsource(m, &src)) {
 		log_warn("malformed order from master");
 		return;
 	}
 	fd = msg_take_fd(m);
 	if (fd >= 0)
-		add_source(ident, (unsigned long)pid, fd);
+		add_source(src.ident, (unsigned long)src.pid, fd);
 }
 
 static int logd_start(struct daemon *d, struct err *err)
