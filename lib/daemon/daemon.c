@@ -67,6 +67,7 @@ static void send_status(struct daemon *d)
 	struct msg_out m = MSG_OUT_INIT;
 	put_u64(&m, (uint64_t)(d->busy < 0 ? 0 : d->busy));
 	put_u64(&m, d->total);
+	put_bool(&m, d->status_sent_full);
 	chan_send(d->master, MA_STATUS, MA_VERSION, 0, &m);
 	msg_out_free(&m);
 }

@@ -24,7 +24,7 @@ enum ma_type {
 	MA_LOGSOURCE,     /* to logd: struct ma_logsource + reading end of a process's log socket */
 	/* process to master */
 	MA_READY = 32,    /* caged and ready to serve */
-	MA_STATUS,        /* u64 sessions or jobs in progress, u64 total since start */
+	MA_STATUS,        /* u64 sessions or jobs in progress, u64 total since start, bool full (takes no more) */
 	MA_CONNECT,       /* s class, s target */
 	MA_GRANT,         /* auth: struct ma_grant; answered by MA_GRANTED with i64 status */
 	MA_GRANTED
