@@ -1,6 +1,7 @@
 /* api_anvil_test.c - what one side encodes the other decodes; bounds hold. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <cmocka.h>
 
 #include "ipc/api_anvil.h"

@@ -51,7 +51,7 @@ struct mb_msg {
 	uint32_t uid;
 	uint32_t keywords; /* bit n: keyword n of mailbox_keyword_name */
 	uint8_t flags;	   /* MB_* */
-	uint8_t in_new;	   /* lies in new/ */
+	uint8_t bits;	   /* private */
 	uint16_t name_len;
 	uint32_t name_at; /* private: place of the file name */
 	uint64_t size;	  /* bytes of the file */
