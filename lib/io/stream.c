@@ -298,6 +298,11 @@ void stream_consume(struct stream *s, size_t n)
 	s->in_at += n < in_len(s) ? n : in_len(s);
 }
 
+bool stream_ended(const struct stream *s)
+{
+	return s->eof;
+}
+
 bool stream_eof(const struct stream *s)
 {
 	return s->eof && in_len(s) == 0;

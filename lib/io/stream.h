@@ -42,6 +42,7 @@ void stream_touch(struct stream *s);                    /* restarts the timeout 
 
 struct sv stream_in(const struct stream *s);            /* unread input; valid until consumed or the next turn */
 void stream_consume(struct stream *s, size_t n);
+bool stream_ended(const struct stream *s);              /* the same, though unread input may be left (half a line) */
 bool stream_eof(const struct stream *s);                /* the peer will send no more */
 void stream_pause(struct stream *s, bool paused);       /* stops reading (back-pressure) */
 void stream_drop_input(struct stream *s);               /* forgets unread input: STARTTLS (RFC 3207 section 4.2) */
