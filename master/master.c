@@ -74,7 +74,7 @@ static int own_log(struct master *m, struct err *err)
 
 	if (m->log_sink != LOG_SINK_LOGD)
 		return 0;
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return err_sys(err, "log socket");
 	m->self_log = pair[0];
 	log_open(ident, LOG_SINK_LOGD, pair[1]);

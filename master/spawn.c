@@ -114,7 +114,8 @@ static int log_socket(struct process *p, enum log_sink *sink, int *fd)
 		*sink = LOG_SINK_STDERR;
 		return 0;
 	}
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+	/* SEQPACKET: whole lines like a datagram socket, but logd hears when the last writer is gone. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -1;
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->log_reader = pair[0];
@@ -163,12 +164,12 @@ static void send_listeners(struct process *p)
 	}
 }
 
-/* Control channel closed: the process is about to end, which is told by its pidfd; nothing to do but not to spin. */
+/* Control channel closed: the process ends or is broken; its end is told by the pidfd. */
 static void control_closed(struct chan *c ATTR_UNUSED, const struct err *why ATTR_UNUSED, void *arg)
 {
 	struct process *p = arg;
 	p->state = PROC_DRAINING;
-	process_kill(p);
+	kill(p->pid, SIGKILL);
 }
 
 static int target_identity(struct process *p, uid_t *uid, gid_t *gid)
