@@ -143,7 +143,8 @@ static bool count(void *arg, struct sv key, struct sv value)
 static void tables(void **state)
 {
 	char *dir = tmpdir_new(), *path = xasprintf("%s/t.lmdb", dir);
-	struct user_change c = {.key = SV("a@x"), .value = SV("one"), .mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
+	struct user_owner own = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
+	struct user_change c = {.key = SV("a@x"), .value = SV("one")};
 	struct user_table *t = NULL;
 	struct sv value;
 	struct err err;
@@ -153,15 +154,15 @@ static void tables(void **state)
 	assert_int_equal(user_table_open(path, &t, &err), 0);
 	assert_int_equal(user_table_get(t, SV("a@x"), &value, &err), ERR_NOT_FOUND);
 	c.must_be_new = true;
-	assert_int_equal(user_table_change(path, &c, &err), 0);
-	assert_int_equal(user_table_change(path, &c, &err), ERR_EXISTS);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), 0);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), ERR_EXISTS);
 	assert_int_equal(user_table_get(t, SV("a@x"), &value, &err), 0);
 	assert_true(sv_eqs(value, "one"));
 	c.must_be_new = false;
 	c.value = SV("two");
-	assert_int_equal(user_table_change(path, &c, &err), 0);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), 0);
 	c.key = SV("b@x");
-	assert_int_equal(user_table_change(path, &c, &err), 0);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), 0);
 	user_table_close(&t);
 	assert_int_equal(user_table_open(path, &t, &err), 0);
 	assert_int_equal(user_table_get(t, SV("a@x"), &value, &err), 0);
@@ -169,8 +170,8 @@ static void tables(void **state)
 	assert_int_equal(user_table_each(t, count, &n, &err), 0);
 	assert_int_equal(n, 2);
 	c.value = SV_NONE;
-	assert_int_equal(user_table_change(path, &c, &err), 0);
-	assert_int_equal(user_table_change(path, &c, &err), ERR_NOT_FOUND);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), 0);
+	assert_int_equal(user_table_change(path, &own, &c, 1, &err), ERR_NOT_FOUND);
 	user_table_close(&t);
 	free(path);
 	tmpdir_remove(&dir);

@@ -154,8 +154,6 @@ int user_table_each(
 struct copying {
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	struct sv skip;
-	bool found;
 	int rc;
 };
 
@@ -165,19 +163,33 @@ static bool copy_row(void *arg, struct sv key, struct sv value)
 	MDB_val k = {.mv_size = key.n, .mv_data = (void *)(uintptr_t)key.p};
 	MDB_val v = {.mv_size = value.n, .mv_data = (void *)(uintptr_t)value.p};
 
-	if (sv_eq(key, c->skip)) {
-		c->found = true;
-		return true;
-	}
 	c->rc = mdb_put(c->txn, c->dbi, &k, &v, MDB_APPEND);
 	return c->rc == 0;
 }
 
-static int fill(MDB_env *env, struct user_table *old, const struct user_change *c, const char *path, struct err *err)
+static int apply(MDB_txn *txn, MDB_dbi dbi, const struct user_change *c, const char *path, struct err *err)
 {
-	struct copying copy = {.skip = c->key};
 	MDB_val k = {.mv_size = c->key.n, .mv_data = (void *)(uintptr_t)c->key.p};
 	MDB_val v = {.mv_size = c->value.n, .mv_data = (void *)(uintptr_t)c->value.p};
+	int rc;
+
+	if (!c->key.n || c->key.n > USER_TABLE_MAX_KEY || c->value.n > USER_TABLE_MAX_VALUE)
+		return err_set(err, ERR_LIMIT, "name or record too long");
+	if (c->value.p)
+		rc = mdb_put(txn, dbi, &k, &v, c->must_be_new ? MDB_NOOVERWRITE : 0);
+	else
+		rc = mdb_del(txn, dbi, &k, NULL);
+	if (rc == MDB_KEYEXIST)
+		return err_set(err, ERR_EXISTS, "\"" SV_FMT "\" exists", SV_ARG(c->key));
+	if (rc == MDB_NOTFOUND)
+		return err_set(err, ERR_NOT_FOUND, "\"" SV_FMT "\" does not exist", SV_ARG(c->key));
+	return rc ? mdb_err(err, rc, path) : 0;
+}
+
+static int fill(
+    MDB_env *env, struct user_table *old, const struct user_change *c, size_t n, const char *path, struct err *err)
+{
+	struct copying copy = {0};
 	int rc = mdb_txn_begin(env, NULL, 0, &copy.txn), r;
 
 	if (rc)
@@ -186,12 +198,8 @@ static int fill(MDB_env *env, struct user_table *old, const struct user_change *
 	r = rc ? mdb_err(err, rc, path) : user_table_each(old, copy_row, &copy, err);
 	if (!r && copy.rc)
 		r = mdb_err(err, copy.rc, path);
-	if (!r && copy.found && c->must_be_new)
-		r = err_set(err, ERR_EXISTS, "\"" SV_FMT "\" exists", SV_ARG(c->key));
-	if (!r && !copy.found && !c->value.p)
-		r = err_set(err, ERR_NOT_FOUND, "\"" SV_FMT "\" does not exist", SV_ARG(c->key));
-	if (!r && c->value.p && (rc = mdb_put(copy.txn, copy.dbi, &k, &v, 0)) != 0)
-		r = mdb_err(err, rc, path);
+	for (size_t i = 0; i < n && !r; i++)
+		r = apply(copy.txn, copy.dbi, &c[i], path, err);
 	if (r) {
 		mdb_txn_abort(copy.txn);
 		return r;
@@ -200,7 +208,7 @@ static int fill(MDB_env *env, struct user_table *old, const struct user_change *
 	return rc ? mdb_err(err, rc, path) : 0;
 }
 
-static int build(const char *path, const char *fresh, const struct user_change *c, struct err *err)
+static int build(const char *path, const char *fresh, const struct user_change *c, size_t n, struct err *err)
 {
 	struct user_table *old = NULL;
 	MDB_env *env = NULL;
@@ -213,8 +221,8 @@ static int build(const char *path, const char *fresh, const struct user_change *
 	if (!rc)
 		rc = mdb_env_set_mapsize(env, MAP_SIZE);
 	if (!rc)
-		rc = mdb_env_open(env, fresh, MDB_NOSUBDIR | MDB_NOLOCK, c->mode);
-	r = rc ? mdb_err(err, rc, fresh) : fill(env, old, c, fresh, err);
+		rc = mdb_env_open(env, fresh, MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+	r = rc ? mdb_err(err, rc, fresh) : fill(env, old, c, n, fresh, err);
 	if (env)
 		mdb_env_close(env);
 	user_table_close(&old);
@@ -222,7 +230,7 @@ static int build(const char *path, const char *fresh, const struct user_change *
 }
 
 /* chown only where it would change something, so that an ordinary user can keep tables of his own. */
-static int own(const char *fresh, const struct user_change *c, struct err *err)
+static int own(const char *fresh, const struct user_owner *c, struct err *err)
 {
 	struct stat st;
 
@@ -245,22 +253,16 @@ static int sync_parent(const char *path, struct err *err)
 	return r;
 }
 
-int user_table_change(const char *path, const struct user_change *c, struct err *err)
+int user_table_change(
+    const char *path, const struct user_owner *owner, const struct user_change *c, size_t n, struct err *err)
 {
 	char *fresh = xasprintf("%s.new", path), *lock = xasprintf("%s.lock", path);
 	CLEANUP(fd_closep) int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool locked = false;
-	int r = 0;
+	bool locked = fd >= 0 && !flock(fd, LOCK_EX);
+	int r = locked ? build(path, fresh, c, n, err) : err_sys(err, "%s", lock);
 
-	if (!c->key.n || c->key.n > USER_TABLE_MAX_KEY || c->value.n > USER_TABLE_MAX_VALUE)
-		r = err_set(err, ERR_LIMIT, "name or record too long");
-	else if (fd < 0 || flock(fd, LOCK_EX))
-		r = err_sys(err, "%s", lock);
-	locked = !r;
 	if (!r)
-		r = build(path, fresh, c, err);
-	if (!r)
-		r = own(fresh, c, err);
+		r = own(fresh, owner, err);
 	if (!r && rename(fresh, path))
 		r = err_sys(err, "%s", path);
 	if (!r)

@@ -25,17 +25,20 @@ int user_table_each(
     struct user_table *t, bool (*fn)(void *arg, struct sv key, struct sv value), void *arg, struct err *err);
 
 /*
- * One change of a table, durable when it returns: value.p NULL removes the key.  Changes of several processes wait for
- * each other (a lock on PATH.lock).  A new file gets the mode and, where the caller may, the owner given.  ERR_EXISTS
- * with must_be_new, ERR_NOT_FOUND when a key to be removed is not there; the table is unchanged then.
+ * Changes of a table, all or none, durable when it returns: value.p NULL removes the key.  Changers of several
+ * processes wait for each other (a lock on PATH.lock).  The file gets the mode and owner given.  ERR_EXISTS where a key
+ * must be new and is not, ERR_NOT_FOUND where a key to be removed is not there; the table is unchanged then.
  */
 struct user_change {
 	struct sv key, value;
 	bool must_be_new;
+};
+struct user_owner {
 	mode_t mode;
-	uid_t uid; /* (uid_t)-1: as it is */
+	uid_t uid; /* (uid_t)-1: the caller */
 	gid_t gid;
 };
-int user_table_change(const char *path, const struct user_change *c, struct err *err);
+int user_table_change(
+    const char *path, const struct user_owner *owner, const struct user_change *c, size_t n, struct err *err);
 
 #endif
