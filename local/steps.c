@@ -1,0 +1,187 @@
+/* steps.c - asks the children to do one step of a recipient's delivery. */
+#include "local/coord.h"
+#include "store/mdir_save.h"
+
+#define SAVE_MS 300000	       /* time for filing one message */
+#define COMMAND_GRACE_MS 30000 /* beyond command_time_limit: the child ends the command itself and answers */
+#define STEP_NAMES 1000000u    /* file names of further steps of one recipient do not meet those of other recipients */
+
+static void step_done(void *arg, int status, struct msg *reply)
+{
+	struct rcpt *r = arg;
+	struct lc_done d;
+
+	if (status < 0)
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("the delivery process did not answer"));
+	else if (!lc_dones_get(reply, &d, 1))
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("the delivery process answered nonsense"));
+	else
+		rcpt_outcome(r, d.status, d.dsn, d.text);
+	rcpt_next(r);
+}
+
+/* The part of a path that must be there already: the base of virtual mailboxes, or the user's home. */
+static uint32_t base_len(const struct rcpt *r, struct sv path)
+{
+	struct sv base = r->who.kind == RW_LOCAL_USER ? r->who.home : sv_str(r->job->c->conf.virtual_base);
+
+	while (base.n > 0 && base.p[base.n - 1] == '/')
+		base.n--;
+	if (base.n > 0 && path.n > base.n + 1 && sv_starts(path, base) && path.p[base.n] == '/')
+		return (uint32_t)base.n + 1;
+	return 0;
+}
+
+static void save(struct rcpt *r, const struct step *s)
+{
+	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX);
+	struct job *j = r->job;
+	struct lc_save req = {.content = j->d.env.content, .n = 1, .fd = j->d.fd};
+	struct msg_out m = MSG_OUT_INIT;
+	char unique[MDIR_SAVE_UNIQUE_MAX + 1];
+
+	head_lines(r, true, &head);
+	mdir_save_unique(
+	    unique, j->d.env.arrival, j->d.qid, r->in->index + r->nstep++ * STEP_NAMES, j->c->conf.hostname);
+	req.head = buf_sv(&head);
+	req.target[0] = (struct lc_target){s->text, base_len(r, s->text), sv_str(unique)};
+	lc_save_put(&m, &req);
+	kid_call(j->c, "local_file", s->uid, s->gid, LC_SAVE, &m, SAVE_MS, step_done, r);
+	msg_out_free(&m);
+}
+
+static void append(struct rcpt *r, const struct step *s)
+{
+	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX), from = BUF_INIT(LC_HEAD_MAX), what = BUF_INIT(2000);
+	const struct coord_conf *conf = &r->job->c->conf;
+	struct lc_mbox req = {
+	    .path = s->text, .limit = conf->mailbox_limit, .content = r->job->d.env.content, .fd = r->job->d.fd};
+	struct msg_out m = MSG_OUT_INIT;
+
+	head_lines(r, s->kind == STEP_MAILBOX || conf->delivered_file, &head);
+	from_line(r, &from);
+	if (s->kind == STEP_MAILBOX)
+		buf_adds(&what, "mailbox");
+	else
+		buf_printf(&what, "file: " SV_FMT, SV_ARG(s->text));
+	req.head = buf_sv(&head);
+	req.from = buf_sv(&from);
+	req.what = buf_sv(&what);
+	lc_mbox_put(&m, &req);
+	kid_call(r->job->c, "local_file", s->uid, s->gid, LC_MBOX, &m, SAVE_MS, step_done, r);
+	msg_out_free(&m);
+}
+
+static void run(struct rcpt *r, const struct step *s)
+{
+	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX), from = BUF_INIT(LC_HEAD_MAX);
+	const struct coord_conf *conf = &r->job->c->conf;
+	struct lc_command req = {.command = s->text,
+	    .home = r->who.kind == RW_LOCAL_USER ? s->home : SV(""),
+	    .time_limit = (uint32_t)conf->command_time,
+	    .content = r->job->d.env.content,
+	    .fd = r->job->d.fd};
+	struct msg_out m = MSG_OUT_INIT;
+
+	head_lines(r, conf->delivered_command, &head);
+	from_line(r, &from);
+	req.head = buf_sv(&head);
+	req.from = buf_sv(&from);
+	req.nenv = command_env(r, req.env);
+	lc_command_put(&m, &req);
+	kid_call(r->job->c, "local_user", s->uid, s->gid, LC_COMMAND, &m, conf->command_time * 1000 + COMMAND_GRACE_MS,
+	    step_done, r);
+	msg_out_free(&m);
+}
+
+/* The list that was asked for is r->list until its answer is there. */
+static void list_done(void *arg, int status, struct msg *reply)
+{
+	struct rcpt *r = arg;
+	const struct step *s = r->list;
+	bool forward = s->from_forward && !s->from_include;
+	struct lc_items items = {.status = status};
+	struct err err = {.text = ""};
+	int rc = 0;
+
+	if (status == 0 && !lc_items_get(reply, &r->job->arena, &items))
+		items = (struct lc_items){.status = ERR_TEMP, .text = SV("the delivery process answered nonsense")};
+	if (items.status == 0)
+		rc = plan_items(r, &items, s, &err);
+	else if (forward && (items.status == ERR_NOT_FOUND || items.status == ERR_DENIED))
+		rc = plan_mailbox(r, &err);
+	else
+		rc = err_set(&err, ERR_TEMP, "cannot read " SV_FMT ": " SV_FMT, SV_ARG(sv_head(s->text, 100)),
+		    SV_ARG(items.text));
+	if (items.status == ERR_DENIED)
+		log_warn("forward file of " SV_FMT " is ignored: " SV_FMT, SV_ARG(r->who.user), SV_ARG(items.text));
+	if (rc < 0)
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), sv_str(err.text));
+	rcpt_next(r);
+}
+
+/* forward_path: files separated by commas or blanks. */
+static void forward_paths(struct rcpt *r, const struct step *s, struct buf *text, struct lc_list *req)
+{
+	struct sv rest = s->text, word;
+	size_t at[LC_PATHS_MAX + 1];
+	size_t n = 0;
+
+	/* Each word by itself: what a name stands for may hold blanks. */
+	while (n < LC_PATHS_MAX && sv_token(&rest, " ,\t\n", &word)) {
+		struct err err;
+
+		at[n] = text->n;
+		if (expand_names(r, word, text, &err) < 0 || text->n - at[n] > LC_PATH_MAX || text->n == at[n] ||
+		    text->p[at[n]] != '/')
+			text->n = at[n];
+		else
+			n++;
+	}
+	at[n] = text->n;
+	for (size_t i = 0; i < n; i++)
+		req->path[i] = sv_of(text->p + at[i], at[i + 1] - at[i]);
+	req->n = n;
+}
+
+static void read_list(struct rcpt *r, const struct step *s)
+{
+	CLEANUP(buf_freep) struct buf text = BUF_INIT(LC_PATHS_MAX * (LC_PATH_MAX + 1) + MAIL_ADDR_MAX * 4);
+	struct lc_list req = {.forward = s->from_forward && !s->from_include, .n = 1, .path = {s->text}};
+	struct msg_out m = MSG_OUT_INIT;
+
+	if (req.forward)
+		forward_paths(r, s, &text, &req);
+	r->list = s;
+	lc_list_put(&m, &req);
+	kid_call(r->job->c, "local_user", s->uid, s->gid, LC_LIST, &m, SAVE_MS, list_done, r);
+	msg_out_free(&m);
+}
+
+void step_start(struct rcpt *r, const struct step *s)
+{
+	bool maildir = s->text.n > 0 && s->text.p[s->text.n - 1] == '/';
+
+	if (s->text.n > LC_TEXT_MAX || (s->kind != STEP_COMMAND && s->text.n > LC_PATH_MAX)) {
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), SV("a path or command is too long"));
+		rcpt_next(r);
+	} else if (s->uid < r->job->c->conf.first_uid || s->gid == 0) {
+		CLEANUP(buf_freep) struct buf b = BUF_INIT(400);
+
+		buf_printf(&b, "user id %u is below first_valid_uid: \"" SV_FMT "\" needs an alias", s->uid,
+		    SV_ARG(sv_head(r->who.user, 100)));
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), buf_sv(&b));
+		rcpt_next(r);
+	} else if (s->kind == STEP_LIST) {
+		read_list(r, s);
+	} else if (s->kind == STEP_COMMAND) {
+		run(r, s);
+	} else if (maildir) {
+		save(r, s);
+	} else if (s->kind == STEP_FILE && sv_eqs(s->text, "/dev/null")) {
+		rcpt_outcome(r, DV_SENT, SV("2.0.0"), SV("delivered to file: /dev/null"));
+		rcpt_next(r);
+	} else {
+		append(r, s);
+	}
+}
