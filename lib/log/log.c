@@ -42,6 +42,11 @@ const char *log_ident(void)
 	return self.ident;
 }
 
+int log_fd(void)
+{
+	return self.fd;
+}
+
 /* A field of the journal's native protocol: NAME=value, or length-prefixed when the value holds a newline. */
 static void journal_field(struct buf *b, const char *name, struct sv value)
 {

@@ -32,6 +32,7 @@ void log_open(const char *ident, enum log_sink sink, int fd);
 void log_set_verbose(bool on); /* debug lines on or off */
 void log_flush(void);          /* tries again to send what waits; the loop calls it */
 const char *log_ident(void);
+int log_fd(void);              /* the sink's descriptor, which a child that closes all others keeps; -1: none */
 
 /* qid may be NULL.  A line longer than LOG_LINE_MAX is cut. */
 #define LOG_LINE_MAX 2000
