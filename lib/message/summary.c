@@ -118,10 +118,10 @@ static void put_part(struct buf *b, const struct mime_part *p)
 }
 
 /* Puts the header in front of `body` and the whole behind out. */
-static int seal(struct buf *out, uint16_t flags, const struct buf *body, struct err *err)
+static int seal(struct buf *out, uint16_t flags, const struct buf *body, size_t bound, struct err *err)
 {
-	if (body->overflow || body->n > SUMMARY_MAX - HEADER_SIZE)
-		return err_set(err, ERR_LIMIT, "summary larger than %u bytes", SUMMARY_MAX);
+	if (body->overflow || body->n > bound - HEADER_SIZE)
+		return err_set(err, ERR_LIMIT, "summary larger than %zu bytes", bound);
 	struct buf h = BUF_INIT(HEADER_SIZE);
 	buf_add(&h, "MSUM", 4);
 	put16(&h, SUMMARY_VERSION);
@@ -137,14 +137,14 @@ static int seal(struct buf *out, uint16_t flags, const struct buf *body, struct 
 	return r;
 }
 
-int summary_builder_finish(struct summary_builder *b, struct buf *out, struct err *err)
+static int finish(struct summary_builder *b, size_t bound, struct buf *out, struct err *err)
 {
 	const struct mime_parser *m = b->mime;
 	mime_parser_finish(b->mime);
 	if (mime_parser_size_crlf(m) > UINT32_MAX)
 		return err_set(err, ERR_LIMIT, "message larger than 4 GiB");
 
-	CLEANUP(buf_freep) struct buf body = BUF_INIT(SUMMARY_MAX), text = BUF_INIT(SUMMARY_MAX);
+	CLEANUP(buf_freep) struct buf body = BUF_INIT(bound), text = BUF_INIT(bound);
 	put64(&body, mime_parser_size(m));
 	put64(&body, mime_parser_size_crlf(m));
 	put32(&body, (uint32_t)mime_parser_lines(m));
@@ -160,7 +160,12 @@ int summary_builder_finish(struct summary_builder *b, struct buf *out, struct er
 	mime_put_bodystructure(m, 0, &text);
 	put_text(&body, buf_sv(&text));
 	body.overflow |= text.overflow;
-	return seal(out, b->fields_cut ? 0 : SUMMARY_F_FIELDS, &body, err);
+	return seal(out, b->fields_cut ? 0 : SUMMARY_F_FIELDS, &body, bound, err);
+}
+
+int summary_builder_finish(struct summary_builder *b, struct buf *out, struct err *err)
+{
+	return finish(b, SUMMARY_MAX, out, err);
 }
 
 /* ---- decoding ---- */
@@ -257,7 +262,7 @@ static int corrupt(struct err *err, const char *what)
 
 int summary_decode(struct sv r, struct summary *out, struct err *err)
 {
-	if (r.n < HEADER_SIZE + FIXED_SIZE || r.n > SUMMARY_MAX || memcmp(r.p, "MSUM", 4) != 0)
+	if (r.n < HEADER_SIZE + FIXED_SIZE || r.n > SUMMARY_LARGE_MAX || memcmp(r.p, "MSUM", 4) != 0)
 		return corrupt(err, "not one");
 	if (le16(r.p + 4) != SUMMARY_VERSION)
 		return err_set(err, ERR_UNSUPPORTED, "summary of version %u", le16(r.p + 4));
@@ -348,7 +353,7 @@ int summary_prefix(struct sv record, struct sv prefix, struct buf *out, struct e
 	put_text(&body, s.envelope);
 	put_text(&body, s.bodystructure);
 	summary_builder_free(&b);
-	return seal(out, keep ? SUMMARY_F_FIELDS : 0, &body, err);
+	return seal(out, keep ? SUMMARY_F_FIELDS : 0, &body, SUMMARY_MAX, err);
 }
 
 /* ---- from a file ---- */
@@ -357,7 +362,7 @@ int summary_of_sv(struct sv message, struct buf *out, struct err *err)
 {
 	struct summary_builder *b = summary_builder_new();
 	summary_builder_feed(b, message);
-	int r = summary_builder_finish(b, out, err);
+	int r = finish(b, SUMMARY_LARGE_MAX, out, err);
 	summary_builder_free(&b);
 	return r;
 }
@@ -380,7 +385,7 @@ int summary_of_fd(int fd, struct buf *out, struct err *err)
 		at += n;
 	}
 	if (r == 0)
-		r = summary_builder_finish(b, out, err);
+		r = finish(b, SUMMARY_LARGE_MAX, out, err);
 	summary_builder_free(&b);
 	return r;
 }

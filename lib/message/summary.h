@@ -21,6 +21,7 @@
 
 #define SUMMARY_VERSION 1
 #define SUMMARY_MAX (256u << 10)       /* bytes of a record; a message that needs more travels without */
+#define SUMMARY_LARGE_MAX (8u << 20)   /* bytes of one that is built from a file for use on the spot */
 #define SUMMARY_FIELDS_MAX (32u << 10) /* bytes of the kept header fields */
 
 enum {
@@ -66,7 +67,8 @@ void summary_part(const struct summary *s, size_t i, struct mime_part *part);
 /* Is this a field whose lines stand in `fields` when SUMMARY_F_FIELDS is set? */
 bool summary_has_field(struct sv name);
 
-/* Builds the record of a whole message in an open file (pread from 0 to the end) or in memory. */
+/* Builds the record of a whole message in an open file (pread from 0 to the end) or in memory; at most
+ * SUMMARY_LARGE_MAX bytes, so that every message has one here. */
 int summary_of_fd(int fd, struct buf *out, struct err *err);
 int summary_of_sv(struct sv message, struct buf *out, struct err *err);
 
