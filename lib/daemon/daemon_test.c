@@ -1,0 +1,276 @@
+/* daemon_test.c - clients and servers of the skeleton, with a master made by the test. */
+#include "base/base.h"
+#include <setjmp.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "daemon/daemon_priv.h"
+#include "ipc/api_master.h"
+
+enum { ASK_ECHO = 1, ASK_LATER, ASK_FOR_QMGR, ASK_NEVER };
+
+static struct ev *ev;
+static struct daemon client, server;
+static struct chan *master_side; /* of the client's control channel */
+static int connects, refuse_with;
+static const char *stamp_program;
+static struct serve_conn *conn;
+static struct serve_ticket late;
+static int conns_closed;
+
+/* --- the server --- */
+
+static int echo(struct serve_conn *c, struct msg *m)
+{
+	struct sv text;
+	struct msg_out out = MSG_OUT_INIT;
+	if (!get_text(m, &text, 100) || !msg_end(m))
+		return ERR_PROTOCOL;
+	put_sv(&out, text);
+	serve_answer(c->d, serve_ticket(c, m), ASK_ECHO, &out);
+	msg_out_free(&out);
+	return 0;
+}
+
+static int answer_later(struct serve_conn *c, struct msg *m)
+{
+	late = serve_ticket(c, m);
+	return 0;
+}
+
+static int never_answers(struct serve_conn *c ATTR_UNUSED, struct msg *m ATTR_UNUSED)
+{
+	return 0;
+}
+
+static const struct serve_entry table[] = {
+    {ASK_ECHO, "echo", "smtpd qmgr", echo},
+    {ASK_LATER, "later", "smtpd", answer_later},
+    {ASK_FOR_QMGR, "for qmgr", "qmgr", echo},
+    {ASK_NEVER, "never", "smtpd", never_answers},
+};
+
+static void conn_closed(struct serve_conn *c ATTR_UNUSED)
+{
+	conns_closed++;
+	conn = NULL;
+}
+
+/* --- master --- */
+
+static void master_msg(struct chan *c, struct msg *m, void *arg ATTR_UNUSED)
+{
+	struct msg_out out = MSG_OUT_INIT;
+	struct caller who = {.process = 7, .pid = 77};
+	int pair[2];
+
+	assert_int_equal(m->type, MA_CONNECT);
+	connects++;
+	put_i64(&out, refuse_with);
+	if (refuse_with == 0) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		snprintf(who.program, sizeof(who.program), "%s", stamp_program);
+		conn = serve_attach(&server, pair[1], &who, table, ARRAY_LEN(table), conn_closed);
+		put_fd(&out, pair[0]);
+		chan_reply(c, m, MA_CONNECTED, &out);
+		close(pair[0]);
+	} else {
+		chan_reply(c, m, MA_CONNECTED, &out);
+	}
+	msg_out_free(&out);
+}
+
+static void control_closed(struct chan *c ATTR_UNUSED, const struct err *why ATTR_UNUSED, void *arg ATTR_UNUSED)
+{
+}
+
+/* The client's side of the control channel, as daemon.c has it. */
+static void client_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg ATTR_UNUSED)
+{
+	int64_t status;
+	struct master_call **at = &client.calls, *call;
+	assert_true(get_i64(m, &status));
+	while ((*at)->id != m->id)
+		at = &(*at)->next;
+	call = *at;
+	*at = call->next;
+	call->done(call->arg, (int)status, status == 0 ? msg_take_fd(m) : -1);
+	free(call);
+}
+
+static int set_up(void **state ATTR_UNUSED)
+{
+	int pair[2];
+	ev = ev_new();
+	memset(&client, 0, sizeof(client));
+	memset(&server, 0, sizeof(server));
+	client.ev = server.ev = ev;
+	connects = refuse_with = conns_closed = 0;
+	stamp_program = "smtpd";
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	client.master = chan_new(ev, pair[0], 0, client_msg, control_closed, NULL);
+	master_side = chan_new(ev, pair[1], 0, master_msg, control_closed, NULL);
+	return 0;
+}
+
+static int tear_down(void **state ATTR_UNUSED)
+{
+	if (conn != NULL)
+		serve_close(conn);
+	chan_free(&client.master);
+	chan_free(&master_side);
+	free(server.serve_slots);
+	ev_free(&ev);
+	return 0;
+}
+
+/* --- what is called back --- */
+
+struct result {
+	int calls, status;
+	char text[32];
+};
+
+static void done(void *arg, int status, struct msg *reply)
+{
+	struct result *r = arg;
+	struct sv text;
+	r->calls++;
+	r->status = status;
+	if (status == 0 && get_text(reply, &text, 30))
+		snprintf(r->text, sizeof(r->text), SV_FMT, SV_ARG(text));
+}
+
+static void turns(int n)
+{
+	while (n-- > 0)
+		ev_turn(ev, 5);
+}
+
+static uint32_t ask(struct peer *p, uint16_t type, const char *text, uint64_t timeout, struct result *r)
+{
+	struct msg_out m = MSG_OUT_INIT;
+	put_str(&m, text);
+	uint32_t id = peer_call(p, type, &m, timeout, done, r);
+	msg_out_free(&m);
+	return id;
+}
+
+static void calls_connect_and_are_answered(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0}, b = {0};
+	ask(p, ASK_ECHO, "one", 1000, &a);
+	ask(p, ASK_ECHO, "two", 1000, &b);
+	assert_int_equal(a.calls, 0);
+	turns(6);
+	assert_int_equal(connects, 1);
+	assert_string_equal(a.text, "one");
+	assert_string_equal(b.text, "two");
+	assert_int_equal(a.calls + b.calls, 2);
+	peer_free(&p);
+	turns(2);
+	assert_int_equal(conns_closed, 1);
+}
+
+static void answers_may_come_later_and_tickets_may_outlive(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0};
+	struct msg_out m = MSG_OUT_INIT;
+	ask(p, ASK_LATER, "x", 1000, &a);
+	turns(5);
+	assert_int_equal(a.calls, 0);
+	put_str(&m, "late");
+	serve_answer(&server, late, ASK_LATER, &m);
+	turns(3);
+	assert_string_equal(a.text, "late");
+	peer_free(&p);
+	turns(2);
+	serve_answer(&server, late, ASK_LATER, &m); /* the connection is gone: no effect */
+	msg_out_free(&m);
+}
+
+static void silence_ends_at_the_deadline(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0};
+	ask(p, ASK_NEVER, "x", 20, &a);
+	while (a.calls == 0)
+		turns(1);
+	assert_int_equal(a.status, ERR_TIMEOUT);
+	peer_free(&p);
+}
+
+static void cancelled_calls_are_silent(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0};
+	uint32_t id = ask(p, ASK_ECHO, "x", 1000, &a);
+	peer_cancel(p, id);
+	turns(6);
+	assert_int_equal(a.calls, 0);
+	peer_free(&p);
+}
+
+static void foreign_requests_close_the_connection(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0}, b = {0};
+	ask(p, ASK_FOR_QMGR, "x", 1000, &a); /* not for smtpd */
+	turns(8);
+	assert_int_equal(a.status, ERR_CLOSED);
+	assert_int_equal(conns_closed, 1);
+	ask(p, ASK_ECHO, "again", 1000, &b); /* connects again */
+	turns(8);
+	assert_string_equal(b.text, "again");
+	assert_int_equal(connects, 2);
+	ask(p, 99, "unknown", 1000, &a);
+	turns(8);
+	assert_int_equal(a.status, ERR_CLOSED);
+	peer_free(&p);
+}
+
+static void malformed_requests_close_the_connection(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0};
+	peer_call(p, ASK_ECHO, NULL, 1000, done, &a); /* the text is missing */
+	turns(8);
+	assert_int_equal(a.status, ERR_CLOSED);
+	peer_free(&p);
+}
+
+static void refused_connections_fail_the_calls(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result a = {0};
+	refuse_with = ERR_DENIED;
+	ask(p, ASK_ECHO, "x", 1000, &a);
+	turns(6);
+	assert_int_equal(a.status, ERR_DENIED);
+	peer_free(&p);
+	p = peer_new(&client, "echo", NULL);
+	ask(p, ASK_ECHO, "x", 1000, &a);
+	peer_free(&p); /* while connecting */
+	turns(4);
+	assert_int_equal(a.calls, 1);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(calls_connect_and_are_answered),
+	    CASE(answers_may_come_later_and_tickets_may_outlive),
+	    CASE(silence_ends_at_the_deadline),
+	    CASE(cancelled_calls_are_silent),
+	    CASE(foreign_requests_close_the_connection),
+	    CASE(malformed_requests_close_the_connection),
+	    CASE(refused_connections_fail_the_calls),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
