@@ -53,7 +53,7 @@ static void committed(void *arg, int status, struct msg *reply)
 		give_up(a, "cleanup refused it");
 	} else {
 		if (r->have_bounced)
-			rcpt_finish(r, DV_BOUNCED, "5.3.0", SV_FMT, SV_ARG(r->text[DV_BOUNCED - DV_SENT]));
+			rcpt_finish_as(r, DV_BOUNCED);
 		else
 			rcpt_finish(r, DV_SENT, "2.0.0", "forwarded as %s", a->qid);
 		buf_free(&a->head);

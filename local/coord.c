@@ -104,7 +104,7 @@ void rcpt_outcome(struct rcpt *r, uint32_t status, struct sv dsn, struct sv text
 	}
 }
 
-static void finish_as(struct rcpt *r, uint32_t status)
+void rcpt_finish_as(struct rcpt *r, uint32_t status)
 {
 	unsigned i = status - DV_SENT;
 	char dsn[20];
@@ -141,15 +141,15 @@ static void conclude(struct rcpt *r)
 	bool new_sender = r->who.kind == RW_LOCAL_ALIAS && owner.n > 0 && sender.n > 0 && !sv_ieq(owner, sender);
 
 	if (r->have_deferred)
-		finish_as(r, DV_DEFERRED);
+		rcpt_finish_as(r, DV_DEFERRED);
 	else if (r->members && (r->have_bounced || new_sender))
 		again_start(r, new_sender ? owner : sender);
 	else if (r->have_bounced)
-		finish_as(r, DV_BOUNCED);
+		rcpt_finish_as(r, DV_BOUNCED);
 	else if (r->members)
 		expand(r);
 	else if (r->have_sent)
-		finish_as(r, DV_SENT);
+		rcpt_finish_as(r, DV_SENT);
 	else
 		rcpt_finish(r, DV_DEFERRED, "4.3.5", "\"" SV_FMT "\" stands for nobody", SV_ARG(r->in->rcpt.addr));
 }

@@ -93,7 +93,8 @@ struct job {
 
 /* coord.c */
 void rcpt_finish(struct rcpt *r, uint32_t status, const char *dsn, const char *fmt, ...) ATTR_PRINTF(4, 5);
-void rcpt_next(struct rcpt *r);							   /* the next step, or the result */
+void rcpt_finish_as(struct rcpt *r, uint32_t status); /* with the first outcome of that kind */
+void rcpt_next(struct rcpt *r);			      /* the next step, or the result */
 void rcpt_outcome(struct rcpt *r, uint32_t status, struct sv dsn, struct sv text); /* of one step */
 
 /* plan.c: what an alias or a list means. */

@@ -11,7 +11,7 @@ static const struct sandbox_profile file_profile = {
     .net = SANDBOX_NET_NONE, .threads = 1, .no_landlock = 1, .nofile = 65536, .fsize = ULONG_MAX};
 /* The user, and what the user wants to be run: confined by identity alone. */
 static const struct sandbox_profile user_profile = {
-    .net = SANDBOX_NET_OUT_TCP, .exec = 1, .fork = 1, .no_landlock = 1, .nofile = 4096, .fsize = ULONG_MAX};
+    .net = SANDBOX_NET_DNS, .exec = 1, .fork = 1, .no_landlock = 1, .nofile = 4096, .fsize = ULONG_MAX};
 
 static const struct role {
 	const char *name;

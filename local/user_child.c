@@ -10,6 +10,8 @@
 
 #define LIST_ARENA (8u << 20)
 
+_Static_assert(LC_KINDS == ALIAS_BAD, "the messages carry the kinds of lib/proto/alias_rhs.h");
+
 /* A file that others may write to says nothing about what the user wants. */
 static int check_owner(int fd, const char *path, bool forward, struct err *err)
 {

@@ -2,7 +2,6 @@
 #include "ipc/api_local.h"
 
 #include "ipc/api_deliver.h"
-#include "proto/alias_rhs.h"
 
 /* One line of text without control bytes is what a child may say; the log takes out the rest. */
 static void done_put(struct msg_out *m, const struct lc_done *d)
@@ -146,7 +145,7 @@ bool lc_items_get(struct msg *m, struct arena *a, struct lc_items *l)
 	if (!l->v)
 		return false;
 	for (size_t i = 0; i < l->n; i++) {
-		if (!get_u32(m, &l->v[i].kind) || l->v[i].kind < ALIAS_ADDRESS || l->v[i].kind > ALIAS_BAD ||
+		if (!get_u32(m, &l->v[i].kind) || l->v[i].kind < 1 || l->v[i].kind > LC_KINDS ||
 		    !get_text(m, &l->v[i].text, LC_TEXT_MAX))
 			return false;
 	}

@@ -18,6 +18,7 @@ enum lc_type { LC_SAVE = 0x0501, LC_MBOX, LC_LIST, LC_COMMAND };
 #define LC_PATHS_MAX 10	   /* files that one LC_LIST tries */
 #define LC_ITEMS_MAX 5000  /* items of one list */
 #define LC_TEXT_MAX 8192   /* bytes of an item or a command */
+#define LC_KINDS 6	   /* kinds of an item: enum alias_kind of proto/alias_rhs.h */
 #define LC_ENV_MAX 40	   /* variables of a command */
 
 /* The outcome for one recipient. */

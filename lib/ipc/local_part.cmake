@@ -1,1 +1,1 @@
-merpati_library(api_local SOURCES "${CMAKE_CURRENT_LIST_DIR}/api_local.c" LINK m_api_deliver m_alias_proto)
+merpati_library(api_local SOURCES "${CMAKE_CURRENT_LIST_DIR}/api_local.c" LINK m_api_deliver)
