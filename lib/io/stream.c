@@ -124,8 +124,8 @@ static void update_events(struct stream *s)
 		return;
 	if (!s->paused && !s->eof && !s->closing && in_len(s) < s->in_max)
 		wish |= EPOLLIN;
-	if (stream_out_len(s) > 0)
-		wish |= EPOLLOUT;
+	if (stream_out_len(s) > 0 || (s->was_full && !s->closing && s->cb.on_drained != NULL))
+		wish |= EPOLLOUT; /* an owner that stopped at "full" is told even when one flush sent all */
 	ev_io_set(&s->io, s->ops->want(s->ctx, wish));
 }
 
