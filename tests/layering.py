@@ -37,7 +37,7 @@ PROGRAMS = {
 }
 # Headers that only these folders may include.
 OWNERS = {
-    r"openssl/ssl": ["lib/tls"], r"openssl/": ["lib/tls", "lib/crypto"], r"sys/epoll\.h": ["lib/ev"],
+    r"openssl/ssl": ["lib/tls", "bench"], r"openssl/": ["lib/tls", "lib/crypto", "bench"], r"sys/epoll\.h": ["lib/ev"],
     r"seccomp\.h": ["lib/sandbox"], r"linux/landlock\.h": ["lib/sandbox"], r"unbound": ["resolver"],
     r"systemd/": ["master"], r"gsasl\.h": ["lib/auth"], r"pcre2\.h": ["lib/maps"],
     r"lmdb\.h": ["lib/maps", "lib/store", "lib/auth", "qmgr", "tools"], r"uthash\.h|utlist\.h": ["lib/base"],
