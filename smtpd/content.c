@@ -107,7 +107,7 @@ static void insert(struct content *c, size_t at, struct sv text)
 {
 	size_t tail = c->buf.n - at;
 
-	if (buf_reserve(&c->buf, text.n) == NULL)
+	if (text.n == 0 || buf_reserve(&c->buf, text.n) == NULL)
 		return;
 	memmove(c->buf.p + at + text.n, c->buf.p + at, tail);
 	memcpy(c->buf.p + at, text.p, text.n);

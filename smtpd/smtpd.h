@@ -227,6 +227,7 @@ void tls_begin(struct session *s); /* wrapper mode, or after the 220 of STARTTLS
 
 /* stock.c: spool descriptors from cleanup */
 void stock_init(struct smtpd *g);
+void stock_free(struct smtpd *g); /* nobody waits any more */
 /* 0: *item is the caller's; ERR_TEMP: none is there yet, session_wake() comes; ERR_CLOSED: cleanup does not answer. */
 int stock_take(struct session *s, struct stock_item *item);
 void stock_cancel(struct session *s);			   /* the session waits no more */

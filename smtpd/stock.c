@@ -94,6 +94,14 @@ void stock_init(struct smtpd *g)
 	peer_on_state(g->cleanup, on_state, g->stock);
 }
 
+void stock_free(struct smtpd *g)
+{
+	for (size_t i = 0; i < g->stock->n; i++)
+		close(g->stock->item[i].fd);
+	free(g->stock);
+	g->stock = NULL;
+}
+
 int stock_take(struct session *s, struct stock_item *item)
 {
 	struct stock *st = s->g->stock;
