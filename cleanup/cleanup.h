@@ -15,9 +15,10 @@
 #define CLEANUP_GROUP 16	    /* from so many waiting on, one syncfs for all of them */
 #define CLEANUP_FILES_MAX 12000	    /* descriptors in all stocks */
 #define CLEANUP_INLINE (128u << 10) /* content up to this is digested in the loop */
-#define CLEANUP_ROOM_MIN (4u << 20) /* bytes that must be free on the queue's file system whatever queue_minfree says  \
-				     */
-#define CLEANUP_ASK_MS 30000	    /* deadline of rewrite */
+#define CLEANUP_ROOM_MIN                                                                                               \
+	(4u << 20)	     /* bytes that must be free on the queue's file system whatever queue_minfree says         \
+			      */
+#define CLEANUP_ASK_MS 30000 /* deadline of rewrite */
 
 struct stock_file {
 	UT_hash_handle hh;

@@ -12,7 +12,7 @@
 enum qm_type { QM_QUEUED = 0x0301, QM_LIST, QM_ROWS, QM_FLUSH, QM_DELETE, QM_HOLD, QM_RELEASE, QM_REQUEUE };
 #define QM_VERSION 1
 #define QM_ROWS_MAX 1000     /* rows of one QM_ROWS */
-#define QM_ROW_RCPTS_MAX 100 /* recipients that one row shows */
+#define QM_ROW_RCPTS_MAX 1000 /* recipients that one row shows */
 #define QM_BLOCK_MAX (64u << 10)
 
 /*
