@@ -167,6 +167,17 @@ static void logd_order(struct daemon *d, struct msg *m)
 		add_source(src.ident, (unsigned long)src.pid, fd);
 }
 
+/* maillog_file_prefixes: a mistake in main.cf must not make a log of /etc/passwd. */
+static bool path_allowed(const char *path, const char *prefixes)
+{
+	struct sv rest = sv_str(prefixes), word;
+
+	while (sv_token(&rest, " \t\r\n,", &word))
+		if (sv_starts(sv_str(path), word))
+			return true;
+	return false;
+}
+
 static int logd_start(struct daemon *d, struct err *err)
 {
 	const char *path = conf_str(daemon_conf(d), "maillog_file");
@@ -178,6 +189,9 @@ static int logd_start(struct daemon *d, struct err *err)
 	daemon_set_state(d, &logd);
 	if (path[0] != '/')
 		return err_set(err, ERR_SYNTAX, "maillog_file: \"%s\" is not an absolute path", path);
+	if (!path_allowed(path, conf_str(daemon_conf(d), "maillog_file_prefixes")))
+		return err_set(
+		    err, ERR_DENIED, "maillog_file: %s is not below a folder of maillog_file_prefixes", path);
 	if (num_octal(sv_str(conf_str(daemon_conf(d), "maillog_file_permissions")), &mode) < 0 || mode > 0666)
 		mode = 0600;
 	if (gethostname(host, sizeof(host) - 1) < 0)

@@ -9,6 +9,7 @@
 #include "dns/dns_wire.h"
 #include "ipc/api_resolver.h"
 #include "resolver/setup.h"
+#include "resolver/ub_loop.h"
 
 #define RESOLVER_PER_CONN 2000 /* open questions of one connection */
 
@@ -189,11 +190,17 @@ static int resolver_start(struct daemon *d, struct err *err)
 	    .resolv_conf = "/etc/resolv.conf",
 	};
 
+	struct sv families = sv_str(conf_str(conf, "inet_protocols")), word;
+
+	while (sv_token(&families, " \t\r\n,", &word)) {
+		s.ipv4 |= sv_ieqs(word, "all") || sv_ieqs(word, "ipv4");
+		s.ipv6 |= sv_ieqs(word, "all") || sv_ieqs(word, "ipv6");
+	}
 	resolver.d = d;
 	daemon_set_state(d, &resolver);
 	resolver.timeout_ms = conf_time(conf, "resolver_query_timeout") * 1000;
 	resolver.max_open = conf_int(conf, "resolver_query_limit");
-	return setup_context(daemon_ev(d), &s, &resolver.ctx, err);
+	return setup_context(ub_loop_new(daemon_ev(d)), &s, &resolver.ctx, err);
 }
 
 static const struct sandbox_profile resolver_profile = {

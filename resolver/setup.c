@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "base/fsutil.h"
 #include "base/num.h"
-#include "resolver/ub_loop.h"
 
 #define MAX_SERVERS 16	 /* forwarders, and stub zones */
 #define MAX_RESOLV 65536 /* bytes of resolv.conf */
@@ -155,6 +154,8 @@ static int set_options(struct ub_ctx *ctx, const struct setup *s, struct err *er
 	if (option(ctx, err, "msg-cache-size:", "%llu", (unsigned long long)third) < 0 ||
 	    option(ctx, err, "rrset-cache-size:", "%llu", (unsigned long long)(third * 2)) < 0 ||
 	    option(ctx, err, "cache-max-ttl:", "%llu", (unsigned long long)s->max_ttl) < 0 ||
+	    option(ctx, err, "do-ip4:", "%s", s->ipv4 ? "yes" : "no") < 0 ||
+	    option(ctx, err, "do-ip6:", "%s", s->ipv6 ? "yes" : "no") < 0 ||
 	    option(ctx, err, "cache-max-negative-ttl:", "%llu", (unsigned long long)s->max_negative_ttl) < 0)
 		return ERR_SYS;
 	/* Private addresses are the forwarder's business; a name server on this host is a usual one. */
@@ -189,9 +190,9 @@ static void warmed_up(void *arg, int rcode, void *packet, int n, int sec, char *
 	(void)limited;
 }
 
-int setup_context(struct ev *ev, const struct setup *s, struct ub_ctx **out, struct err *err)
+int setup_context(struct ub_event_base *base, const struct setup *s, struct ub_ctx **out, struct err *err)
 {
-	struct ub_ctx *ctx = ub_ctx_create_ub_event(ub_loop_new(ev));
+	struct ub_ctx *ctx = ub_ctx_create_ub_event(base);
 	unsigned forwarders;
 	int rc, id;
 

@@ -12,6 +12,7 @@
 
 #include "dns/dns_wire.h"
 #include "resolver/setup.h"
+#include "resolver/ub_loop.h"
 
 struct server {
 	struct ev *ev;
@@ -173,12 +174,13 @@ static void ask(struct ev *ev, struct ub_ctx *ctx, struct got *g, const char *na
 	assert_int_equal(g->calls, 1);
 }
 
-static struct ub_ctx *context(struct ev *ev, const char *forward, const char *stubs)
+static struct ub_ctx *context(struct ub_event_base *base, const char *forward, const char *stubs)
 {
 	struct setup s = {.forward = forward,
 	    .stub_zones = stubs,
 	    .trust_anchor_file = "/nonexistent",
 	    .dnssec = "auto",
+	    .ipv4 = true,
 	    .cache_size = 1 << 20,
 	    .max_ttl = 60,
 	    .max_negative_ttl = 60,
@@ -186,7 +188,7 @@ static struct ub_ctx *context(struct ev *ev, const char *forward, const char *st
 	struct ub_ctx *ctx = NULL;
 	struct err err = {0};
 
-	if (setup_context(ev, &s, &ctx, &err) < 0)
+	if (setup_context(base, &s, &ctx, &err) < 0)
 		fail_msg("%s", err.text);
 	return ctx;
 }
@@ -194,6 +196,7 @@ static struct ub_ctx *context(struct ev *ev, const char *forward, const char *st
 static void forwarding(void **state)
 {
 	struct ev *ev = ev_new();
+	struct ub_event_base *base = ub_loop_new(ev);
 	struct got g = {0};
 	struct server s;
 	struct ub_ctx *ctx;
@@ -202,7 +205,7 @@ static void forwarding(void **state)
 	(void)state;
 	server_start(&s, ev);
 	snprintf(forward, sizeof(forward), "127.0.0.1:%u", s.port);
-	ctx = context(ev, forward, "");
+	ctx = context(base, forward, "");
 	ask(ev, ctx, &g, "b.org", RS_MX);
 	assert_int_equal(g.a.n, 2);
 	assert_true(sv_eqs(g.a.rr[0].data, "mx1.b.org") || sv_eqs(g.a.rr[0].data, "mx2.b.org"));
@@ -220,6 +223,7 @@ static void forwarding(void **state)
 	assert_int_equal(s.tcp_questions, 1);
 	arena_clear(&g.mem);
 	ub_ctx_delete(ctx);
+	ub_loop_free(base);
 	server_stop(&s);
 	ev_free(&ev);
 }
@@ -227,6 +231,7 @@ static void forwarding(void **state)
 static void stubs(void **state)
 {
 	struct ev *ev = ev_new();
+	struct ub_event_base *base = ub_loop_new(ev);
 	struct got g = {0};
 	struct server s;
 	struct ub_ctx *ctx;
@@ -235,11 +240,12 @@ static void stubs(void **state)
 	(void)state;
 	server_start(&s, ev);
 	snprintf(zones, sizeof(zones), "b.org=127.0.0.1:%u", s.port);
-	ctx = context(ev, "none", zones);
+	ctx = context(base, "none", zones);
 	ask(ev, ctx, &g, "b.org", RS_A);
 	assert_int_equal(g.a.n, 1);
 	arena_clear(&g.mem);
 	ub_ctx_delete(ctx);
+	ub_loop_free(base);
 	server_stop(&s);
 	ev_free(&ev);
 }

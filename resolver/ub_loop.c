@@ -246,3 +246,8 @@ struct ub_event_base *ub_loop_new(struct ev *ev)
 	b->ev = ev;
 	return &b->super;
 }
+
+void ub_loop_free(struct ub_event_base *base)
+{
+	base_free(base);
+}

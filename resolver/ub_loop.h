@@ -6,7 +6,7 @@
 
 struct ub_event_base;
 
-/* The base lives as long as the process. */
 struct ub_event_base *ub_loop_new(struct ev *ev);
+void ub_loop_free(struct ub_event_base *base); /* after every context on it has gone */
 
 #endif

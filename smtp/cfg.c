@@ -168,6 +168,7 @@ int cfg_load(struct cfg *c, struct daemon *d, struct err *err)
 	    strcmp(dialect, "lmtp") == 0 || (strcmp(dialect, "auto") == 0 && strstr(daemon_service(d), "lmtp"));
 	c->myhostname = conf_str(n.conf, "myhostname");
 	c->helo_name = str(&n, n.lmtp ? "lhlo_name" : "helo_name");
+	c->delay_digits = (int)conf_int(n.conf, "delay_logging_resolution_limit");
 	c->soft_bounce = conf_bool(n.conf, "soft_bounce");
 	snprintf(port, sizeof(port), "x:%.32s", str(&n, "tcp_port"));
 	if (mx_nexthop_parse(sv_str(port), 25, &hop) < 0)

@@ -1,7 +1,7 @@
 /* results.c - what became of each recipient: the log line, and the report to qmgr. */
 #include "smtp/smtp.h"
 
-const char *delay_text(int64_t us, char out[32])
+const char *delay_text(int64_t us, int digits, char out[32])
 {
 	int decimals = 0;
 	int64_t step = 1000000;
@@ -9,8 +9,9 @@ const char *delay_text(int64_t us, char out[32])
 
 	if (us < 0)
 		us = 0;
-	if (us < 10000000) /* below ten seconds: two significant digits, at most two decimals */
-		decimals = us < 1000000 ? 2 : 1;
+	/* Two significant digits, but not more decimals than the limit. */
+	for (int64_t v = 10000000; v > us && decimals < digits; v /= 10)
+		decimals++;
 	for (int i = 0; i < decimals; i++)
 		step /= 10;
 	us = (us + step / 2) / step * step;
@@ -37,6 +38,7 @@ static void log_result(struct job *j, const struct rcpt *r, const struct dv_resu
 	const struct mail_rcpt *m = &r->in->rcpt;
 	int64_t now = clock_wall_us(), set_up = j->ready ? j->ready : now;
 	char total[32], a[32], b[32], c[32], d[32], use[32] = "";
+	int digits = j->smtp->cfg.delay_digits;
 	bool orig = m->orig.n > 0 && !sv_ieq(m->orig, m->addr);
 
 	if (conn_use > 1)
@@ -46,9 +48,9 @@ static void log_result(struct job *j, const struct rcpt *r, const struct dv_resu
 	    ", status=%s (" SV_FMT ")",
 	    SV_ARG(m->addr), orig ? ", orig_to=<" : "", orig ? (int)m->orig.n : 0, m->orig.p ? m->orig.p : "",
 	    orig ? ">" : "", q->relay.n ? (int)q->relay.n : 4, q->relay.n ? q->relay.p : "none", use,
-	    delay_text(now - j->d.env.arrival, total), delay_text(j->d.active - j->d.env.arrival, a),
-	    delay_text(j->started - j->d.active, b), delay_text(set_up - j->started, c), delay_text(now - set_up, d),
-	    SV_ARG(q->dsn), status_words[q->status], SV_ARG(q->text));
+	    delay_text(now - j->d.env.arrival, digits, total), delay_text(j->d.active - j->d.env.arrival, digits, a),
+	    delay_text(j->started - j->d.active, digits, b), delay_text(set_up - j->started, digits, c),
+	    delay_text(now - set_up, digits, d), SV_ARG(q->dsn), status_words[q->status], SV_ARG(q->text));
 }
 
 static struct sv keep(struct job *j, const char *text, size_t max)

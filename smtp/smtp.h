@@ -44,6 +44,7 @@ struct cfg {
 	struct tls_ctx *tls;
 	bool sasl, sasl_sender_dependent, sasl_soft_bounce;
 	const char *sasl_filter, *sasl_security, *sasl_tls_security;
+	int delay_digits; /* delay_logging_resolution_limit */
 	struct sockaddr_storage bind4, bind6;
 	bool has_bind4, has_bind6;
 	struct mx_params mx;	  /* detect_loops: for port 25 */
@@ -133,8 +134,8 @@ void result_record(struct job *j, size_t rcpt, enum dv_status status, const char
 /* A failure of one recipient: 5.x.x is recorded as bounced, 4.x.x remembered for the case that no host is left. */
 void result_failed(struct job *j, size_t rcpt, const char *dsn, const char *relay, const char *text, unsigned conn_use);
 void result_send(struct job *j, bool last, bool site_down);
-/* Seconds with at most two significant decimals, as in "delay=0.12"; returns out. */
-const char *delay_text(int64_t us, char out[32]);
+/* Seconds with two significant digits and at most `digits` decimals, as in "delay=0.12"; returns out. */
+const char *delay_text(int64_t us, int digits, char out[32]);
 
 /* --- dest.c --- */
 struct dest *dest_get(struct smtp *s, struct sv nexthop); /* counted */

@@ -167,6 +167,7 @@ static int setup(void **state)
 	    .cache_time_limit = 2000,
 	    .reuse_time_limit = 300000,
 	    .always_ehlo = true,
+	    .delay_digits = 2,
 	    .skip_5xx_greeting = true};
 	smtp.cfg.mx = (struct mx_params){.ipv4 = true, .timeout_ms = 500, .myhostname = "me.a.org"};
 	smtp.cfg.mx_port = smtp.cfg.mx;
@@ -580,7 +581,9 @@ static void delays(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_string_equal(delay_text(cases[i].us, out), cases[i].text);
+		assert_string_equal(delay_text(cases[i].us, 2, out), cases[i].text);
+	assert_string_equal(delay_text(1234, 6, out), "0.0012");
+	assert_string_equal(delay_text(1600000, 0, out), "2");
 }
 
 int main(void)
