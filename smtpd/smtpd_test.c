@@ -546,8 +546,8 @@ static void test_bdat(void **state ATTR_UNUSED)
 {
 	begin("192.0.2.1");
 	talk("EHLO a.org\r\n", EHLO_REPLY);
-	talk("MAIL FROM:<x@a.org>\r\nRCPT TO:<alice@here.test>\r\nBDAT 11\r\nSubject: x\rBDAT 6\r\n\n\r\na\r\nBDAT 2 "
-	     "LAST\r\n.\n",
+	talk("MAIL FROM:<x@a.org>\r\nRCPT TO:<alice@here.test>\r\nBDAT 11\r\nSubject: x\rBDAT 6\r\n\n\r\na\r\nBDAT 3 "
+	     "LAST\r\n.\r\n",
 	    "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.0.0 Ok: 11 bytes\r\n250 2.0.0 Ok: 6 bytes\r\n250 2.0.0 Ok: queued "
 	    "as QID1\r\n");
 	assert_non_null(strstr(fake.committed, "\nSubject: x\n\na\n.\n"));
