@@ -137,8 +137,8 @@ static void expand(struct rcpt *r)
 /* All steps are made: the result. */
 static void conclude(struct rcpt *r)
 {
-	struct sv sender = r->job->d.env.sender, owner = r->who.owner;
-	bool new_sender = r->who.kind == RW_LOCAL_ALIAS && owner.n > 0 && sender.n > 0 && !sv_ieq(owner, sender);
+	struct sv sender = r->job->d.env.sender, owner = r->owner;
+	bool new_sender = owner.n > 0 && sender.n > 0 && !sv_ieq(owner, sender);
 
 	if (r->have_deferred)
 		rcpt_finish_as(r, DV_DEFERRED);
@@ -169,17 +169,24 @@ void rcpt_next(struct rcpt *r)
 	step_start(r, s);
 }
 
+int rcpt_plan(struct rcpt *r, bool direct, struct err *err)
+{
+	int rc = direct || r->who.kind != RW_LOCAL_USER ? ERR_NOT_FOUND : plan_forward(r, err);
+
+	return rc == ERR_NOT_FOUND ? plan_mailbox(r, err) : rc;
+}
+
 static void begin(struct rcpt *r)
 {
 	struct err err = {.text = ""};
 	int rc;
 
-	if (r->who.kind == RW_LOCAL_ALIAS)
+	if (r->who.kind == RW_LOCAL_ALIAS) {
+		r->owner = r->who.owner;
 		rc = plan_alias(r, &err);
-	else if (r->who.kind == RW_LOCAL_VIRTUAL)
-		rc = plan_mailbox(r, &err);
-	else if ((rc = plan_forward(r, &err)) == ERR_NOT_FOUND)
-		rc = plan_mailbox(r, &err);
+	} else {
+		rc = rcpt_plan(r, false, &err);
+	}
 	if (rc < 0)
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), sv_str(err.text));
 	rcpt_next(r);
@@ -209,16 +216,16 @@ static void unknown_user(struct rcpt *r)
 	rcpt_finish(r, DV_BOUNCED, "5.1.1", "unknown user: \"" SV_FMT "\"", SV_ARG(name));
 }
 
-/* The answer's views die with the message. */
-static bool keep_who(struct rcpt *r)
+bool rcpt_keep_who(struct rcpt *r, const struct rw_local *who)
 {
-	struct rw_local *w = &r->who;
-	struct sv *keep[] = {&w->reason, &w->rhs, &w->owner, &w->user, &w->home, &w->mailbox, &w->extension};
+	struct rw_local w = *who;
+	struct sv *keep[] = {&w.reason, &w.rhs, &w.owner, &w.user, &w.home, &w.mailbox, &w.extension};
 
 	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
 		if (arena_sv(&r->job->arena, *keep[i], keep[i]) < 0)
 			return false;
 	}
+	r->who = w;
 	return true;
 }
 
@@ -231,8 +238,7 @@ static void resolved(void *arg, int status, struct msg *reply)
 		rcpt_finish(r, DV_DEFERRED, "4.3.0", "address resolver failure");
 		return;
 	}
-	r->who = who;
-	if (!keep_who(r))
+	if (!rcpt_keep_who(r, &who))
 		rcpt_finish(r, DV_DEFERRED, "4.3.0", "too much for one delivery");
 	else if (who.status == ERR_NOT_FOUND)
 		unknown_user(r);

@@ -40,7 +40,7 @@ struct coord {
 	char *scan; /* header bytes of the message whose Delivered-To fields are read */
 };
 
-enum step_kind { STEP_MAILBOX, STEP_FILE, STEP_COMMAND, STEP_LIST };
+enum step_kind { STEP_MAILBOX, STEP_FILE, STEP_COMMAND, STEP_LIST, STEP_USER };
 
 /* Something to be done for a recipient before its result is known. */
 struct step {
@@ -51,6 +51,7 @@ struct step {
 	struct sv home; /* of the user, for commands; "" for an alias */
 	unsigned depth; /* of lists */
 	bool from_forward, from_include;
+	bool direct; /* STEP_USER: \user, without .forward */
 };
 
 struct member {
@@ -63,6 +64,7 @@ struct rcpt {
 	struct job *job;
 	struct dv_rcpt *in;
 	struct rw_local who;
+	struct sv owner;	 /* of the alias, or "" */
 	const struct step *list; /* the list whose reading is in progress */
 	struct step *steps, **step_tail;
 	struct member *members, **member_tail;
@@ -93,8 +95,10 @@ struct job {
 
 /* coord.c */
 void rcpt_finish(struct rcpt *r, uint32_t status, const char *dsn, const char *fmt, ...) ATTR_PRINTF(4, 5);
-void rcpt_finish_as(struct rcpt *r, uint32_t status); /* with the first outcome of that kind */
-void rcpt_next(struct rcpt *r);			      /* the next step, or the result */
+void rcpt_finish_as(struct rcpt *r, uint32_t status);		/* with the first outcome of that kind */
+void rcpt_next(struct rcpt *r);					/* the next step, or the result */
+bool rcpt_keep_who(struct rcpt *r, const struct rw_local *who); /* copies the views; false: no room */
+int rcpt_plan(struct rcpt *r, bool direct, struct err *err);	/* by r->who */
 void rcpt_outcome(struct rcpt *r, uint32_t status, struct sv dsn, struct sv text); /* of one step */
 
 /* plan.c: what an alias or a list means. */

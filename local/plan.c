@@ -51,16 +51,37 @@ static int add_member(struct rcpt *r, struct sv text, struct err *err)
 	return 0;
 }
 
-/* Is this member the recipient's own user?  Then it means the mailbox, or the list would never end. */
+/* Is this member the recipient's own name?  Then it means the user behind it, or the list would never end. */
 static bool is_own_name(const struct rcpt *r, struct sv text)
 {
 	struct sv local, domain, own_local, own_domain;
 
-	if (r->who.kind != RW_LOCAL_USER)
-		return false;
 	addr_split(text, &local, &domain);
 	addr_split(r->in->rcpt.addr, &own_local, &own_domain);
 	return sv_ieq(local, r->who.user) && (domain.n == 0 || sv_ieq(domain, own_domain));
+}
+
+/* A system user, whatever aliases say: rewrite is asked for "\\user@domain". */
+static int add_user(struct rcpt *r, struct sv text, bool direct, struct err *err)
+{
+	struct sv local, domain, own_local, own_domain, full;
+	CLEANUP(buf_freep) struct buf b = BUF_INIT(MAIL_ADDR_MAX);
+	struct step *s;
+
+	addr_split(text, &local, &domain);
+	addr_split(r->in->rcpt.addr, &own_local, &own_domain);
+	if (domain.n == 0)
+		domain = own_domain;
+	buf_printf(&b, "\\" SV_FMT "@" SV_FMT, SV_ARG(local), SV_ARG(domain));
+	if (b.overflow)
+		return err_set(err, ERR_SYNTAX, "an address is too long");
+	if (arena_sv(&r->job->arena, buf_sv(&b), &full) < 0)
+		return err_set(err, ERR_LIMIT, "too many recipients in one list");
+	s = add_step(r, STEP_USER, full, err);
+	if (!s)
+		return ERR_LIMIT;
+	s->direct = direct;
+	return 0;
 }
 
 struct rules {
@@ -86,8 +107,10 @@ static int plan_item(struct rcpt *r, enum alias_kind kind, struct sv text, const
 	switch (kind) {
 	case ALIAS_ADDRESS:
 	case ALIAS_USER:
-		if (list && is_own_name(r, text))
+		if (is_own_name(r, text) && r->who.kind == RW_LOCAL_USER)
 			return plan_mailbox(r, err);
+		if (kind == ALIAS_USER || is_own_name(r, text))
+			return add_user(r, text, kind == ALIAS_USER, err);
 		return add_member(r, text, err);
 	case ALIAS_FILE:
 		if (!allow.files) {

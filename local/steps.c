@@ -3,6 +3,7 @@
 #include "store/mdir_save.h"
 
 #define SAVE_MS 300000	       /* time for filing one message */
+#define USER_MS 60000 /* time for an answer of rewrite */
 #define COMMAND_GRACE_MS 30000 /* beyond command_time_limit: the child ends the command itself and answers */
 #define STEP_NAMES 1000000u    /* file names of further steps of one recipient do not meet those of other recipients */
 
@@ -94,7 +95,7 @@ static void run(struct rcpt *r, const struct step *s)
 	msg_out_free(&m);
 }
 
-/* The list that was asked for is r->list until its answer is there. */
+/* The step that waits for its answer is r->list. */
 static void list_done(void *arg, int status, struct msg *reply)
 {
 	struct rcpt *r = arg;
@@ -158,11 +159,42 @@ static void read_list(struct rcpt *r, const struct step *s)
 	msg_out_free(&m);
 }
 
+static void user_done(void *arg, int status, struct msg *reply)
+{
+	struct rcpt *r = arg;
+	struct rw_local who = {.status = 0};
+	struct err err = {.text = ""};
+
+	if (status < 0 || rw_local_get(reply, &who) < 0)
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("address resolver failure"));
+	else if (who.status == ERR_NOT_FOUND || (who.status == 0 && who.kind != RW_LOCAL_USER))
+		rcpt_outcome(
+		    r, DV_BOUNCED, SV("5.1.1"), SV("unknown user behind a \\name or an alias that names itself"));
+	else if (who.status < 0)
+		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("cannot tell who the user is"));
+	else if (!rcpt_keep_who(r, &who) || rcpt_plan(r, r->list->direct, &err) < 0)
+		rcpt_outcome(
+		    r, DV_DEFERRED, SV("4.3.5"), err.text[0] ? sv_str(err.text) : SV("too much for one delivery"));
+	rcpt_next(r);
+}
+
+static void ask_user(struct rcpt *r, const struct step *s)
+{
+	struct msg_out m = MSG_OUT_INIT;
+
+	r->list = s;
+	rw_address_put(&m, s->text);
+	peer_call(r->job->c->rewrite, RW_LOCAL, &m, USER_MS, user_done, r);
+	msg_out_free(&m);
+}
+
 void step_start(struct rcpt *r, const struct step *s)
 {
 	bool maildir = s->text.n > 0 && s->text.p[s->text.n - 1] == '/';
 
-	if (s->text.n > LC_TEXT_MAX || (s->kind != STEP_COMMAND && s->text.n > LC_PATH_MAX)) {
+	if (s->kind == STEP_USER) {
+		ask_user(r, s);
+	} else if (s->text.n > LC_TEXT_MAX || (s->kind != STEP_COMMAND && s->text.n > LC_PATH_MAX)) {
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), SV("a path or command is too long"));
 		rcpt_next(r);
 	} else if (s->uid < r->job->c->conf.first_uid || s->gid == 0) {

@@ -155,6 +155,15 @@ def check_alias(s, q):
     got = deliver(q, ["mixed@example.test"], transport="local")[0]
     assert got == (BOUNCED, "5.1.1", "user unknown", []), got
     assert len(COMMITS) == 2 and b"carl@c.org" in COMMITS[-1]
+    # An alias that names itself, and \\user: the user behind it.
+    user("self@example.test", 1, rhs="self, carl@c.org")
+    user("\\self@example.test", 2, name="self", folder=home, mailbox=home + "/self/")
+    got = deliver(q, ["self@example.test"], transport="local")[0]
+    assert got[0] == EXPANDED and got[3] == ["carl@c.org"], got
+    assert len(glob.glob(home + "/self/new/*")) == 1
+    user("bs@example.test", 1, rhs="\\self, \\nobody")
+    assert deliver(q, ["bs@example.test"], transport="local", qid="4BS")[0][:2] == (BOUNCED, "5.1.1")
+    assert len(glob.glob(home + "/self/new/*")) == 2
     lists = home + "/list"
     with open(lists, "w") as f:
         f.write("# people\neve@e.org, frank\n/dev/null\n:include:%s/more\n" % home)
