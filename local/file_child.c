@@ -4,26 +4,33 @@
  */
 #include "local/file_child.h"
 #include "local/local.h"
+#include "local/sync.h"
 #include "store/mdir_save.h"
 
-#define THREADS 64 /* deliveries in flight; those that wait for the journal share its commit */
+#define THREADS 64	      /* syncs and long copies in flight; those that wait for the journal share its commit */
+#define LOOP_MAX (256u << 10) /* bytes of a message that is copied without a thread */
 
 struct file_child {
 	struct daemon *d;
 	struct ev_pool *pool;
+	struct syncer *syncer;
+	char *scratch;
 };
 
 /* One LC_SAVE on its way. */
 struct save {
 	struct ev_work work;
-	struct daemon *d;
+	struct sync_item sync;
+	struct file_child *child;
 	struct serve_ticket ticket;
 	char *body; /* the decoded message: views of req point into it */
 	char *scratch;
+	bool written;
 	struct lc_save req;
 	struct lc_done done[LC_TARGETS_MAX];
-	char text[200]; /* of the first failure */
-	struct err err;
+	bool linked[LC_TARGETS_MAX];			       /* the sync of the first target is theirs too */
+	char folder[LC_PATH_MAX + 1], unique[LC_NAME_MAX + 1]; /* of the first target */
+	char text[200];					       /* of the first failure */
 };
 
 void file_failed(struct lc_done *done, const struct err *err, const char *what, char *text, size_t size)
@@ -39,9 +46,8 @@ void file_failed(struct lc_done *done, const struct err *err, const char *what, 
 	done->text = sv_str(text);
 }
 
-/* Written and durable: the first target, or one that could not be linked. */
 static int save_one(struct save *s, struct mdir_save *m, const struct lc_target *t, char folder[LC_PATH_MAX + 1],
-    char unique[LC_NAME_MAX + 1])
+    char unique[LC_NAME_MAX + 1], struct err *err)
 {
 	snprintf(folder, LC_PATH_MAX + 1, SV_FMT, SV_ARG(t->folder));
 	snprintf(unique, LC_NAME_MAX + 1, SV_FMT, SV_ARG(t->unique));
@@ -52,12 +58,12 @@ static int save_one(struct save *s, struct mdir_save *m, const struct lc_target 
 	    .base_len = t->base_len,
 	    .unique = unique,
 	    .scratch = s->scratch};
-	return mdir_save_write(m, &s->err);
+	return mdir_save_write(m, err);
 }
 
 /* The further targets are linked before the one sync, which carries them all; what cannot be linked is written again.
  */
-static void save_others(struct save *s, const struct mdir_save *first, bool linked[LC_TARGETS_MAX])
+static void save_others(struct save *s)
 {
 	char folder[LC_PATH_MAX + 1], unique[LC_NAME_MAX + 1];
 
@@ -68,52 +74,78 @@ static void save_others(struct save *s, const struct mdir_save *first, bool link
 
 		snprintf(folder, sizeof(folder), SV_FMT, SV_ARG(t->folder));
 		snprintf(unique, sizeof(unique), SV_FMT, SV_ARG(t->unique));
-		linked[i] = mdir_save_link(first, folder, t->base_len, unique, &err) == 0;
-		if (linked[i])
+		s->linked[i] = mdir_save_link(&s->sync.m, folder, t->base_len, unique, &err) == 0;
+		if (s->linked[i])
 			continue;
-		if (save_one(s, &m, t, folder, unique) < 0 || mdir_save_sync(&m, &s->err) < 0)
-			file_failed(&s->done[i], &s->err, "maildir", s->text, sizeof(s->text));
+		if (save_one(s, &m, t, folder, unique, &err) < 0 || mdir_save_sync(&m, &err) < 0)
+			file_failed(&s->done[i], &err, "maildir", s->text, sizeof(s->text));
 	}
 }
 
-static void save_run(struct ev_work *w)
+/* All but the sync of the first target.  Touches nothing but s: it may run in a thread. */
+static void save_write(struct save *s)
 {
-	struct save *s = container_of(w, struct save, work);
-	char folder[LC_PATH_MAX + 1], unique[LC_NAME_MAX + 1];
-	bool linked[LC_TARGETS_MAX] = {false};
-	struct mdir_save m;
+	struct err err;
 
-	for (size_t i = 0; i < s->req.n; i++)
+	for (size_t i = 0; i < s->req.n; i++) {
 		s->done[i] = (struct lc_done){DV_SENT, SV("2.0.0"), SV("delivered to maildir")};
-	linked[0] = true;
-	if (save_one(s, &m, &s->req.target[0], folder, unique) < 0) {
-		for (size_t i = 0; i < s->req.n; i++)
-			file_failed(&s->done[i], &s->err, "maildir", s->text, sizeof(s->text));
-	} else {
-		if (s->req.n > 1)
-			save_others(s, &m, linked);
-		if (mdir_save_sync(&m, &s->err) < 0) {
-			for (size_t i = 0; i < s->req.n; i++) {
-				if (linked[i])
-					file_failed(&s->done[i], &s->err, "maildir", s->text, sizeof(s->text));
-			}
-		}
+		s->linked[i] = i == 0;
 	}
-	fd_close(&s->req.fd);
+	s->written = save_one(s, &s->sync.m, &s->req.target[0], s->folder, s->unique, &err) == 0;
+	if (s->written) {
+		save_others(s);
+		return;
+	}
+	for (size_t i = 0; i < s->req.n; i++)
+		file_failed(&s->done[i], &err, "maildir", s->text, sizeof(s->text));
 }
 
-static void save_done(struct ev_work *w)
+static void save_answer(struct save *s)
 {
-	struct save *s = container_of(w, struct save, work);
+	struct daemon *d = s->child->d;
 	struct msg_out m = MSG_OUT_INIT;
 
+	fd_close(&s->req.fd);
 	lc_dones_put(&m, s->done, s->req.n);
-	serve_answer(s->d, s->ticket, LC_SAVE, &m);
+	serve_answer(d, s->ticket, LC_SAVE, &m);
 	msg_out_free(&m);
-	daemon_busy(s->d, -1);
-	free(s->scratch);
 	free(s->body);
 	free(s);
+	daemon_busy(d, -1);
+}
+
+static void save_synced(struct sync_item *item)
+{
+	struct save *s = container_of(item, struct save, sync);
+
+	for (size_t i = 0; item->rc < 0 && i < s->req.n; i++) {
+		if (s->linked[i])
+			file_failed(&s->done[i], &item->err, "maildir", s->text, sizeof(s->text));
+	}
+	save_answer(s);
+}
+
+static void save_to_sync(struct save *s)
+{
+	if (!s->written) {
+		save_answer(s);
+		return;
+	}
+	s->sync.done = save_synced;
+	sync_add(s->child->syncer, &s->sync);
+}
+
+static void large_run(struct ev_work *w)
+{
+	save_write(container_of(w, struct save, work));
+}
+
+static void large_done(struct ev_work *w)
+{
+	struct save *s = container_of(w, struct save, work);
+
+	free(s->scratch);
+	save_to_sync(s);
 }
 
 char *file_keep_body(struct msg *m)
@@ -130,7 +162,7 @@ static int on_save(struct serve_conn *c, struct msg *m)
 	struct file_child *f = daemon_state(c->d);
 	struct save *s = xmalloc(sizeof(*s));
 
-	s->d = c->d;
+	s->child = f;
 	s->ticket = serve_ticket(c, m);
 	s->body = file_keep_body(m);
 	s->req.fd = -1;
@@ -139,10 +171,17 @@ static int on_save(struct serve_conn *c, struct msg *m)
 		free(s);
 		return ERR_PROTOCOL;
 	}
-	s->scratch = xmalloc(MDIR_SAVE_SCRATCH);
-	s->work = (struct ev_work){.run = save_run, .done = save_done};
 	daemon_busy(c->d, 1);
-	ev_work(f->pool, &s->work);
+	if (mail_content_size(&s->req.content) > LOOP_MAX) {
+		s->scratch = xmalloc(MDIR_SAVE_SCRATCH);
+		s->work = (struct ev_work){.run = large_run, .done = large_done};
+		ev_work(f->pool, &s->work);
+		return 0;
+	}
+	/* A small message is written here: threads that work in one folder would only wait for each other. */
+	s->scratch = f->scratch;
+	save_write(s);
+	save_to_sync(s);
 	return 0;
 }
 
@@ -220,6 +259,8 @@ int file_start(struct daemon *d, struct err *err ATTR_UNUSED)
 
 	f->d = d;
 	f->pool = ev_pool_new(daemon_ev(d), THREADS);
+	f->syncer = syncer_new(daemon_ev(d), f->pool);
+	f->scratch = xmalloc(MDIR_SAVE_SCRATCH);
 	daemon_set_state(d, f);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #include "store/mdir_save.h"
 
 #define SAVE_MS 300000	       /* time for filing one message */
-#define USER_MS 60000 /* time for an answer of rewrite */
+#define USER_MS 60000	       /* time for an answer of rewrite */
 #define COMMAND_GRACE_MS 30000 /* beyond command_time_limit: the child ends the command itself and answers */
 #define STEP_NAMES 1000000u    /* file names of further steps of one recipient do not meet those of other recipients */
 

@@ -9,7 +9,8 @@
 #define DIR_MODE 0700
 #define KERNEL_CHUNK (8u << 20) /* bytes of one copy in the kernel */
 
-static const char *const parts[] = {"tmp/", "new/", "cur/"};
+/* tmp is the last to be made: where it is, the others are. */
+static const char *const parts[] = {"cur/", "new/", "tmp/"};
 
 void mdir_save_unique(char *out, int64_t arrival, struct sv queue_id, uint32_t index, const char *host)
 {
