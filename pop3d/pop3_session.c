@@ -31,7 +31,13 @@ static void end_session(struct pop3 *p)
 	stream_free(&p->stream);
 	mailbox_close(&p->mb);
 	store_close(&p->store);
+	buf_free(&p->in);
+	free(p->deleted);
+	free(p->seen);
 	session_end(p->s);
+	p->s->state = NULL;
+	p->s->on_end = NULL;
+	free(p);
 }
 
 static void flush_due(struct ev_timer *t)

@@ -65,6 +65,8 @@ static int teardown(void **state)
 	struct fix *f = *state;
 
 	close(f->fd);
+	for (int i = 0; f->s->state && i < 100; i++) /* the session hears of it and ends */
+		ev_turn(f->ev, 5);
 	session_free_for_test(&f->s);
 	ev_free(&f->ev);
 	conf_free(&f->conf);
