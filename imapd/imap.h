@@ -58,6 +58,7 @@ struct imap {
 	bool uid;	 /* the command has the UID prefix */
 	bool no_expunge; /* EXPUNGE may not be sent now */
 	unsigned bad;	 /* BAD answers since the last good command */
+	uint32_t keywords_told; /* bits of keywords whose names the client knows */
 	uint64_t skipped;
 	struct append *append;	   /* IMAP_LITERAL, IMAP_TAIL */
 	struct body_cache *bodies; /* cmd_fetch: where a partial fetch left off */

@@ -92,12 +92,14 @@ void imap_send_flag_lists(struct imap *s)
 {
 	CLEANUP(buf_freep) struct buf list = BUF_INIT(8192);
 	unsigned used = 0;
+	s->keywords_told = 0;
 	buf_adds(&list, "\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded");
 	for (unsigned k = 0; k < STORE_KEYWORDS; k++) {
 		const char *name = mailbox_keyword_name(s->mb, k);
 		if (name == NULL)
 			continue;
 		used++;
+		s->keywords_told |= 1u << k;
 		buf_printf(&list, " %s", name);
 	}
 	imap_printf(s, "* FLAGS (%s)\r\n", buf_cstr(&list));
@@ -106,6 +108,15 @@ void imap_send_flag_lists(struct imap *s)
 	else
 		imap_printf(s, "* OK [PERMANENTFLAGS (%s%s)] Flags permitted.\r\n", buf_cstr(&list),
 		    used < STORE_KEYWORDS ? " \\*" : "");
+}
+
+static uint32_t keywords_known(const struct imap *s)
+{
+	uint32_t known = 0;
+	for (unsigned k = 0; k < STORE_KEYWORDS; k++)
+		if (mailbox_keyword_name(s->mb, k) != NULL)
+			known |= 1u << k;
+	return known;
 }
 
 void imap_sync(struct imap *s, bool expunge)
@@ -122,7 +133,7 @@ void imap_sync(struct imap *s, bool expunge)
 		imap_printf(s, "* %u EXPUNGE\r\n", c.expunged[i]);
 	if (c.exists)
 		imap_printf(s, "* %zu EXISTS\r\n* %zu RECENT\r\n", mailbox_count(s->mb), mailbox_recent(s->mb));
-	if (c.keywords)
+	if (c.keywords && keywords_known(s) != s->keywords_told)
 		imap_send_flag_lists(s);
 	for (size_t i = 0; i < c.n_changed; i++) {
 		imap_printf(s, "* %u FETCH (", c.changed[i]);

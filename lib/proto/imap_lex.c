@@ -32,7 +32,7 @@ enum imap_scan_result imap_scan(struct imap_scan *s, struct sv in, size_t max_li
 {
 	if (s->waiting)
 		return IMAP_SCAN_LITERAL;
-	if (in.n < s->at)
+	if (in.n <= s->at) /* all of it was looked at */
 		return IMAP_SCAN_MORE;
 	const char *lf = memchr(in.p + s->at, '\n', in.n - s->at);
 	size_t upto = lf ? (size_t)(lf - in.p) : in.n;
