@@ -208,7 +208,7 @@ static bool rcpt_in_order(struct session *s)
 		reply(s, 503, "5.5.1", "Error: RCPT is not allowed after BDAT");
 		return false;
 	}
-	if (s->txn->nrcpt >= c->rcpt_limit) {
+	if (s->txn->nrcpt >= (s->local ? MAIL_RCPTS_MAX : c->rcpt_limit)) {
 		if (++s->txn->refused > c->rcpt_overshoot)
 			s->errors++;
 		reply_ok(s, 452, "4.5.3", "Error: too many recipients");
@@ -282,9 +282,9 @@ static enum verdict judge(struct session *s, char *text, size_t room)
 	struct access_ctx ctx = {.s = s, .stage = STAGE_RCPT, .arg = "", .reply = text, .room = room};
 	enum verdict v;
 
-	if (s->local)
+	if (s->local && s->verb != SMTP_VRFY)
 		return VERDICT_PERMIT;
-	if (!s->access_passed) {
+	if (!s->access_passed && !s->local) {
 		v = access_check(s, c->delay_reject ? STAGE_CLIENT : STAGE_RELAY, STAGE_RCPT, text, room);
 		if (v != VERDICT_PERMIT)
 			return v;
