@@ -72,6 +72,34 @@ static void parse_field(struct sv f, struct mdir_name *n, bool *has_v)
 	}
 }
 
+/* sv_cut at a comma; memchr, since this runs for every file of a folder. */
+static struct sv cut_field(struct sv *rest)
+{
+	const char *comma = memchr(rest->p, ',', rest->n);
+	struct sv f = *rest;
+
+	if (!comma) {
+		*rest = SV_NONE;
+		return f;
+	}
+	f.n = (size_t)(comma - f.p);
+	*rest = sv_skip(*rest, f.n + 1);
+	return f;
+}
+
+/* Where ":2," begins; -1 when there is none. */
+static ssize_t find_info(struct sv file)
+{
+	const char *p = file.p, *end = file.p + file.n;
+
+	while ((p = memchr(p, ':', (size_t)(end - p)))) {
+		if (end - p >= 3 && p[1] == '2' && p[2] == ',')
+			return p - file.p;
+		p++;
+	}
+	return -1;
+}
+
 int mdir_name_parse(struct sv file, struct mdir_name *out)
 {
 	struct mdir_name n = {0};
@@ -81,7 +109,7 @@ int mdir_name_parse(struct sv file, struct mdir_name *out)
 
 	if (!file.n || file.n > MDIR_NAME_MAX || file.p[0] == '.' || sv_chr(file, '/') >= 0 || sv_has_nul(file))
 		return ERR_SYNTAX;
-	at = sv_find(file, SV(":2,"));
+	at = find_info(file);
 	if (at >= 0) {
 		for (size_t i = (size_t)at + 3; i < file.n; i++) {
 			char c = file.p[i];
@@ -98,9 +126,9 @@ int mdir_name_parse(struct sv file, struct mdir_name *out)
 	if (!n.base.n)
 		return ERR_SYNTAX;
 	rest = n.base;
-	n.uniq = sv_cut(&rest, ",");
+	n.uniq = cut_field(&rest);
 	while (rest.p)
-		parse_field(sv_cut(&rest, ","), &n, &has_v);
+		parse_field(cut_field(&rest), &n, &has_v);
 	if (!n.uniq.n)
 		n.uniq = n.base;
 	n.has_uid = n.has_uid && has_v;
@@ -117,7 +145,7 @@ int mdir_name_format(struct buf *out, const struct mdir_name *n, bool info)
 	bool first = true;
 
 	while (rest.p) {
-		struct sv f = sv_cut(&rest, ",");
+		struct sv f = cut_field(&rest);
 
 		if (!first && own_field(f))
 			continue;
@@ -141,7 +169,7 @@ int mdir_name_format(struct buf *out, const struct mdir_name *n, bool info)
 			if (n->lower >> i & 1)
 				buf_addc(&b, (char)('a' + i));
 	}
-	if (b.overflow)
+	if (b.overflow || b.p[0] == ',' || b.p[0] == ':') /* a name that begins with one of our fields */
 		return ERR_LIMIT;
 	return buf_addsv(out, buf_sv(&b));
 }

@@ -87,29 +87,59 @@ int snap_scan(struct mb_snap *s, int dirfd, bool in_new, uint32_t uidvalidity, s
 	}
 }
 
-/* Sorting pairs of (UID, place) instead of the messages themselves: small keys, one pass of moves. */
-static int key_cmp(const void *a, const void *b)
+/* uid 0 (none yet) becomes the greatest. */
+static uint32_t sort_key(const struct mb_msg *m)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
+	return m->uid - 1;
 }
 
+static bool is_sorted(const struct mb_snap *s)
+{
+	for (size_t i = 1; i < s->n; i++)
+		if (sort_key(&s->v[i - 1]) > sort_key(&s->v[i]))
+			return false;
+	return true;
+}
+
+/* One stable pass of a radix sort over RADIX_BITS of (key << 32 | place). */
+#define RADIX_BITS 11
+static void radix_pass(const uint64_t *from, uint64_t *to, size_t n, unsigned shift)
+{
+	size_t at[1u << RADIX_BITS] = {0}, sum = 0;
+	const uint64_t mask = (1u << RADIX_BITS) - 1;
+
+	for (size_t i = 0; i < n; i++)
+		at[from[i] >> shift & mask]++;
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		size_t count = at[i];
+
+		at[i] = sum;
+		sum += count;
+	}
+	for (size_t i = 0; i < n; i++)
+		to[at[from[i] >> shift & mask]++] = from[i];
+}
+
+/* Sorts small keys with the message's place, then moves each message once. */
 void snap_sort(struct mb_snap *s)
 {
+	uint64_t *keys, *other;
 	struct mb_msg *v;
-	uint64_t *keys;
 
-	if (s->n < 2)
+	if (is_sorted(s))
 		return;
 	keys = xreallocarray(NULL, s->n, sizeof(*keys));
+	other = xreallocarray(NULL, s->n, sizeof(*other));
 	v = xreallocarray(NULL, s->cap, sizeof(*v));
-	for (size_t i = 0; i < s->n; i++) /* uid 0 becomes the greatest */
-		keys[i] = (uint64_t)(uint32_t)(s->v[i].uid - 1) << 32 | i;
-	qsort(keys, s->n, sizeof(*keys), key_cmp);
 	for (size_t i = 0; i < s->n; i++)
-		v[i] = s->v[keys[i] & UINT32_MAX];
+		keys[i] = (uint64_t)sort_key(&s->v[i]) << 32 | i;
+	radix_pass(keys, other, s->n, 32);
+	radix_pass(other, keys, s->n, 32 + RADIX_BITS);
+	radix_pass(keys, other, s->n, 32 + 2 * RADIX_BITS);
+	for (size_t i = 0; i < s->n; i++)
+		v[i] = s->v[other[i] & UINT32_MAX];
 	free(keys);
+	free(other);
 	free(s->v);
 	s->v = v;
 }
