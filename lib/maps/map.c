@@ -266,6 +266,12 @@ const char *map_spec(const struct map *m)
 	return m->spec;
 }
 
+void map_owner(const struct map *m, uid_t *uid, gid_t *gid)
+{
+	*uid = m->st.st_uid;
+	*gid = m->st.st_gid;
+}
+
 int map_status(const struct map *m, struct err *err)
 {
 	if (m->ctx || m->optional_empty)

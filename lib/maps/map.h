@@ -59,6 +59,8 @@ int map_lookup(struct map *m, struct sv key, struct buf *value, struct err *err)
 /* False for tables of patterns (regexp, pcre, cidr, static...): no partial keys are looked up there. */
 bool map_is_fixed(const struct map *m);
 const char *map_spec(const struct map *m);
+/* The owner of the table's file (whose commands and files an alias of it may name); 0 when it has none. */
+void map_owner(const struct map *m, uid_t *uid, gid_t *gid);
 /* 0, or why it cannot be read now (ERR_TEMP and the text). */
 int map_status(const struct map *m, struct err *err);
 

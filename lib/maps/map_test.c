@@ -287,19 +287,19 @@ static void test_match(void **state)
 	(void)state;
 	put_file("nets", "10.1.0.0/16 x\n");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(match_list_new(&l, s, sv_str(cases[i].list), cases[i].parents, &err), 0);
+		assert_int_equal(match_list_new(&l, s, sv_str(cases[i].list), cases[i].parents, 0, &err), 0);
 		assert_int_equal(match_list_host(l, sv_str(cases[i].name), sv_str(cases[i].addr), &err), cases[i].want);
 		match_list_free(&l);
 	}
 	put_file("plist", "# networks\n10.0.0.0/8\n!a.org, b.org\n");
 	char text[300];
 	(void)snprintf(text, sizeof(text), "%s/plist", dir);
-	assert_int_equal(match_list_new(&l, s, sv_str(text), false, &err), 0);
+	assert_int_equal(match_list_new(&l, s, sv_str(text), false, 0, &err), 0);
 	assert_int_equal(match_list_host(l, SV("b.org"), SV(""), &err), 1);
 	assert_int_equal(match_list_host(l, SV("a.org"), SV("10.1.1.1"), &err), 1);
 	assert_int_equal(match_list_host(l, SV("a.org"), SV("11.1.1.1"), &err), 0);
 	match_list_free(&l);
-	assert_true(match_list_new(&l, s, SV("/nonexistent/file"), false, &err) < 0);
+	assert_true(match_list_new(&l, s, SV("/nonexistent/file"), false, 0, &err) < 0);
 	map_store_free(&s);
 }
 

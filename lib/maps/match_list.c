@@ -23,6 +23,7 @@ struct match_list {
 	struct pattern *v;
 	size_t n;
 	bool parents;
+	unsigned flags; /* of tables: enum map_flag */
 	struct map_store *store;
 };
 
@@ -53,7 +54,7 @@ static void classify(struct match_list *l, struct sv word, struct pattern *p)
 	struct err err = {0};
 	if (is_table(word)) {
 		p->kind = MATCH_TABLE;
-		p->table = map_store_get(l->store, word, 0, &err);
+		p->table = map_store_get(l->store, word, l->flags, &err);
 		if (!p->table) {
 			p->kind = MATCH_BROKEN;
 			p->text = xstrdup(err.text);
@@ -123,11 +124,13 @@ static int add_words(struct match_list *l, struct sv text, bool negated, bool in
 	return r;
 }
 
-int match_list_new(struct match_list **out, struct map_store *s, struct sv text, bool parents, struct err *err)
+int match_list_new(
+    struct match_list **out, struct map_store *s, struct sv text, bool parents, unsigned flags, struct err *err)
 {
 	struct match_list *l = xcalloc(1, sizeof(*l));
 	l->store = s;
 	l->parents = parents;
+	l->flags = flags;
 	int r = add_words(l, text, false, false, err);
 	if (r < 0)
 		match_list_free(&l);

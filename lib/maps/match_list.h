@@ -13,9 +13,11 @@ struct match_list;
 
 /*
  * parents: a name also matches its subdomains (parent_domain_matches_subdomains), else only ".name" does.  Files are
- * read now.  A pattern that is wrong does not fail the list: reaching it answers ERR_TEMP.
+ * read now; flags (enum map_flag) are for the tables.  A pattern that is wrong does not fail the list: reaching it
+ * answers ERR_TEMP.
  */
-int match_list_new(struct match_list **out, struct map_store *s, struct sv text, bool parents, struct err *err);
+int match_list_new(
+    struct match_list **out, struct map_store *s, struct sv text, bool parents, unsigned flags, struct err *err);
 void match_list_free(struct match_list **l);
 /* The first pattern that matches decides.  1, 0, ERR_TEMP.  Either of the two may be empty. */
 int match_list_host(const struct match_list *l, struct sv name, struct sv address, struct err *err);
