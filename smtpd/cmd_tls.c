@@ -87,6 +87,7 @@ void tls_begin(struct session *s)
 		return;
 	}
 	s->mode = MODE_HANDSHAKE;
+	stream_pause(s->stream, false);
 	if (tls_accept(ctx, s->g->ev, s->stream, on_tls, s, &err) < 0) {
 		log_warn("cannot start TLS with %s: %s", namaddr(s), err.text);
 		session_end(s, NULL);

@@ -461,6 +461,8 @@ struct session *session_new(struct smtpd *g, int fd, const struct sockaddr_stora
 			counted(s, NULL);
 		return s;
 	}
+	if (g->conf.wrapper) /* the client speaks first, and what it says is for TLS */
+		stream_pause(s->stream, true);
 	dns_addr_text(from, s->addr);
 	s->in_networks = netlist_match(&g->conf.mynetworks, from);
 	if (!g->conf.peername) {
