@@ -184,13 +184,15 @@ void rw_local_who(struct rw *g, struct arena *a, struct sv addr, struct rw_local
 	struct sv canonical = SV(""), local, domain;
 	struct err err = {0};
 	char text[RW_MAX_REASON];
-	int r = rw_route(g, a, addr, SV(""), &canonical, NULL, &err);
+	/* "\\user": the system user, whatever the alias tables say (aliases(5)). */
+	bool user = addr.n > 1 && addr.p[0] == '\\';
+	int r = rw_route(g, a, user ? sv_skip(addr, 1) : addr, SV(""), &canonical, NULL, &err);
 	int cls = r < 0 ? r : rw_class(g, canonical, &err);
 	canon_split(canonical, &local, &domain);
 	if (cls == MAIL_CLASS_VIRTUAL_MAILBOX) {
 		r = who_virtual(g, a, canonical, out, &err);
 	} else if (cls > 0) {
-		r = who_alias(g, a, local, out, &err);
+		r = user ? 0 : who_alias(g, a, local, out, &err);
 		if (r == 0)
 			r = who_user(g, a, local, out, &err);
 	} else {

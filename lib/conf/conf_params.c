@@ -34,6 +34,15 @@
 	    .choices = (choices_),                                                                                     \
 	    .owners = (owners_),                                                                                       \
 	    .help = (help_)},
+#define R(name_, def_, min_, max_, owners_, help_)                                                                     \
+	{.name = (name_),                                                                                              \
+	    .type = CONF_STR,                                                                                          \
+	    .raw = true,                                                                                               \
+	    .def = (def_),                                                                                             \
+	    .min = (min_),                                                                                             \
+	    .max = (max_),                                                                                             \
+	    .owners = (owners_),                                                                                       \
+	    .help = (help_)},
 #define N(name_, type_, def_, status_, help_)                                                                          \
 	{.name = (name_),                                                                                              \
 	    .type = (type_),                                                                                           \

@@ -11,6 +11,8 @@
  *       one word of the choices (ENUM).
  *   L("name", "default", "choice1 choice2 ...", "owners", "help")
  *       a list of the choices, separated by white space or commas, perhaps empty (LIST).
+ *   R("name", "default", MIN, MAX, "owners", "help")
+ *       a string whose $names are not main.cf's: the program fills them in for each recipient ($home, $user, ...).
  *   N("name", TYPE, "default", STATUS, "reason or what to do instead")
  *       a known name that does not work here.  STATUS: NO_EFFECT (accepted, nothing to do), NOT_YET (on the road map: a
  *       warning), UNSUPPORTED (a warning).
@@ -40,6 +42,7 @@ struct conf_param {
 	int64_t min, max;
 	enum conf_type type;
 	enum conf_status status;
+	bool raw; /* $names in the value are the program's */
 };
 
 extern const struct conf_param conf_params[];

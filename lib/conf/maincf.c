@@ -275,12 +275,22 @@ void maincf_each(
 		fn(arg, s->name, s->raw, s->line);
 }
 
+/* The value as it is written, with the service's overrides. */
+static int literal_value(const struct maincf_view *view, const char *name, struct buf *out, struct err *err)
+{
+	struct sv raw = SV_NONE;
+	if (!maincf_lookup(view, sv_str(name), &raw))
+		return err_set(err, ERR_NOT_FOUND, "unknown parameter %.200s", name);
+	return buf_addsv(out, raw) < 0 ? err_set(err, ERR_LIMIT, "the value is too long") : 0;
+}
+
 int maincf_checked(const struct maincf_view *view, const struct conf_param *row, const char *name, struct buf *out,
     int64_t *num, struct err *err)
 {
 	CLEANUP(buf_freep) struct buf b = BUF_INIT(CONF_VALUE_MAX);
 	char why[160];
-	int r = maincf_value(view->mc, name, view->overrides, view->n, &b, err);
+	int r = row->raw ? literal_value(view, name, &b, err)
+			 : maincf_value(view->mc, name, view->overrides, view->n, &b, err);
 	if (r < 0)
 		return r;
 	if (sv_has_nul(buf_sv(&b)))
