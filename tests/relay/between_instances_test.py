@@ -15,7 +15,7 @@ def starttls():
             b.wait_mail("user1")
             a.wait_log(r"TLS connection established to 127\.0\.0\.1\[127\.0\.0\.1\]:\d+: TLSv1\.3 with cipher")
             with open(b.maildir("user1")[0]) as f:
-                check("TLS is in Received", "TLS" in f.read())
+                check("TLS is in Received", "with ESMTPS" in f.read())
 
 
 def starttls_verified():
