@@ -23,6 +23,7 @@ struct lister {
 	struct ev_timer timer;
 	char (*active)[QID_MAX + 1]; /* ids that were in memory when the list began */
 	size_t nactive, at;
+	uint64_t since; /* change of the index that must be readable: mail is in memory or there, never in neither */
 	char after[MAIL_QID_MAX + 1];
 	char qid[MAIL_QID_MAX + 1], site[MAIL_ADDR_MAX + 1];
 	struct buf rows;
@@ -119,8 +120,8 @@ static bool row_of_index(void *arg, struct sv qid, const struct qm_row *row)
 static void list_more(struct ev_timer *t)
 {
 	struct lister *l = container_of(t, struct lister, timer);
-	if (chan_out_len(l->c->chan) > PAGE_WAITING) {
-		ev_timer_start(l->q->ev, &l->timer, 20, list_more);
+	if (chan_out_len(l->c->chan) > PAGE_WAITING || !qindex_committed(l->q->index, l->since)) {
+		ev_timer_start(l->q->ev, &l->timer, 5, list_more);
 		return;
 	}
 	rows_of_memory(l);
@@ -154,6 +155,7 @@ static int on_list(struct serve_conn *c, struct msg *m)
 	l->active = xcalloc(HASH_COUNT(q->messages) + 1, sizeof(*l->active));
 	HASH_ITER (hh, q->messages, e, tmp)
 		memcpy(l->active[l->nactive++], e->qid, sizeof(e->qid));
+	l->since = qindex_queued(q->index);
 	c->state = l;
 	ev_timer_start(q->ev, &l->timer, 0, list_more);
 	return 0;

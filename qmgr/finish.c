@@ -129,7 +129,11 @@ static struct notice *collect(struct message *m, uint8_t kind, enum pass_state s
 	for (size_t i = 0; i < m->f.n; i++) {
 		if (m->pass[i].state != state || m->pass[i].told)
 			continue;
-		if (!wants(&m->f.rcpt[i].rcpt, bit) || (state == PASS_SENT && (m->pass[i].flags & DV_NO_DSN))) {
+		/* A notice goes out with NOTIFY=NEVER (RFC 3461 section 6.1), but its own end is the postmaster's
+		 * business. */
+		bool ours = bit == MAIL_NOTIFY_FAILURE && (m->f.env.flags & MAIL_NOTICE);
+		if ((!ours && !wants(&m->f.rcpt[i].rcpt, bit)) ||
+		    (state == PASS_SENT && (m->pass[i].flags & DV_NO_DSN))) {
 			told(m, (uint32_t)i);
 			continue;
 		}

@@ -32,6 +32,7 @@ struct qindex {
 	MDB_dbi row, time, site, lease;
 	MDB_txn *rd; /* kept between reads, reset */
 	struct op *todo, **tail, *doing;
+	uint64_t queued, doing_to, committed; /* changes: asked for, in the running commit, committed */
 	bool busy;
 	struct ev_work work;
 	struct ev_defer turn;
@@ -387,6 +388,7 @@ static void commit_done(struct ev_work *w)
 		free(op);
 	}
 	x->busy = false;
+	x->committed = x->doing_to;
 	if (x->error[0])
 		log_warn("queue index: %s", x->error);
 	if (x->todo)
@@ -401,6 +403,7 @@ static void turn(struct ev_defer *d)
 	if (x->busy || !x->todo)
 		return;
 	x->doing = x->todo;
+	x->doing_to = x->queued;
 	x->todo = NULL;
 	x->tail = &x->todo;
 	x->busy = true;
@@ -420,6 +423,7 @@ static struct op *add_op(struct qindex *x, enum op_type type, struct sv qid, int
 	buf_init(&op->row, QINDEX_ROW_MAX);
 	*x->tail = op;
 	x->tail = &op->next;
+	x->queued++;
 	ev_defer(x->ev, &x->turn, turn);
 	return op;
 }
@@ -452,6 +456,16 @@ void qindex_on_commit(struct qindex *x, void (*fn)(void *arg), void *arg)
 {
 	x->on_commit = fn;
 	x->arg = arg;
+}
+
+uint64_t qindex_queued(const struct qindex *x)
+{
+	return x->queued;
+}
+
+bool qindex_committed(const struct qindex *x, uint64_t n)
+{
+	return x->committed >= n;
 }
 
 void qindex_close(struct qindex **xp)

@@ -31,6 +31,9 @@ void qindex_del(struct qindex *x, struct sv qid);
 void qindex_lease(struct qindex *x, struct sv qid, int64_t until);
 /* Makes due now: one row, all rows for a destination domain, or all deferred rows. */
 void qindex_due_now(struct qindex *x, struct sv qid, int64_t now);
+/* Number of the last change that was asked for, and whether the one of that number can be read already. */
+uint64_t qindex_queued(const struct qindex *x);
+bool qindex_committed(const struct qindex *x, uint64_t n);
 /* Called when queued changes were committed. */
 void qindex_on_commit(struct qindex *x, void (*fn)(void *arg), void *arg);
 

@@ -25,7 +25,7 @@
 #define QMGR_NOTICE_MS 120000 /* deadline of a notice */
 #define QMGR_SOON 5	      /* seconds until the next attempt when an agent died */
 #define QMGR_SOON_TIMES 3     /* ... for so many attempts; then it is the message's own fault */
-#define QMGR_LOCKED 15	      /* seconds until the next look at a message that an agent still carries */
+#define QMGR_LOCKED 5	      /* seconds until the next look at a message that an agent still carries */
 #define QMGR_OPS_MAX 1000     /* tool orders' files that are worked on at a time */
 
 struct qmgr;
@@ -103,6 +103,7 @@ struct dest {
 	unsigned window;
 	double cohorts;	     /* failed rounds */
 	uint64_t dead_until; /* ms; 0: alive */
+	uint64_t failed_ms;  /* last failure */
 	int64_t failed_us;   /* wall clock of the failed attempt */
 	char *dead_dsn, *dead_text;
 	size_t keylen;

@@ -8,7 +8,7 @@
 
 #define SCAN_PART 1000
 #define DUE_PART 200
-#define RETRY_MS 20000
+#define RETRY_MS 5000
 
 struct scan {
 	struct qmgr *q;

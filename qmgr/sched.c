@@ -16,6 +16,7 @@
 #define LOST_PAUSE 3 /* connections lost in a row before the transport pauses */
 #define LOST_DEFER 6 /* ... and before its mail is deferred */
 #define PAUSE_MS 1000
+#define BAD_MS 300000 /* how long failures of a destination count */
 
 /* ---- transports ---- */
 
@@ -140,7 +141,9 @@ static void dest_free(struct dest *d)
 
 static void dest_maybe_free(struct dest *d)
 {
-	if (!d->jobs && d->busy == 0 && !d->held && !dead(d))
+	/* One that failed is remembered for a while: it need not fail a whole round again with each message. */
+	bool bad = d->cohorts > 0 && ev_now(d->t->q->ev) - d->failed_ms < BAD_MS;
+	if (!d->jobs && d->busy == 0 && !d->held && !dead(d) && !bad)
 		dest_free(d);
 }
 
@@ -309,6 +312,7 @@ void sched_feedback(struct dest *d, bool down, struct sv dsn, struct sv text)
 	}
 	if (dead(d))
 		return;
+	d->failed_ms = ev_now(q->ev);
 	d->cohorts += 1.0 / d->window;
 	if (d->cohorts < 0.999) {
 		if (d->window > 1)
