@@ -331,6 +331,10 @@ void session_run(struct session *s)
 			break;
 	}
 	s->running = false;
+	/* All replies of this turn in one packet, before the loop asks the kernel to tell when there is room for them.
+	 */
+	if (!s->dead && s->stream != NULL)
+		stream_flush(s->stream);
 	/* Nothing more can be made of what is there. */
 	if (!s->dead && s->resume == NULL && s->stream != NULL && stream_ended(s->stream) &&
 	    s->mode != MODE_HANDSHAKE && !s->paused && !s->again.queued && s->greeted && !stream_full(s->stream))
