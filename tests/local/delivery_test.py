@@ -42,13 +42,27 @@ def send(m, to, subject="x", sender="alice@a.org"):
 
 
 def status(m, to, count=1):
-    return m.wait_log(r"to=<%s>, .*dsn=(\S+), status=(\w+) \((.*)\)" % re.escape(to), count).groups()
+    return m.wait_log(r": to=<%s>, .*dsn=(\S+), status=(\w+) \((.*)\)" % re.escape(to), count).groups()
 
 
 def aliases(m, **entries):
+    """Adds entries and waits until the new table is in use: a name of its own tells."""
+    marker = "marker%d" % aliases.count
+    aliases.count += 1
     with open(os.path.join(m.etc, "aliases"), "a") as f:
         f.writelines("%s: %s\n" % item for item in entries.items())
+        f.write("%s: user0\n" % marker)
     m.tool("postalias", "lmdb:%s/aliases" % m.etc)
+
+    def known():
+        with m.smtp() as c:
+            c.ehlo()
+            c.mail("probe@a.org")
+            return c.rcpt(marker + "@localhost")[0] == 250
+    wait_for("new alias table", known)
+
+
+aliases.count = 0
 
 
 def read(path):
@@ -80,13 +94,13 @@ def test_alias_list(m):
 
 def test_owner(m):
     before = len(m.maildir("user0"))
-    aliases(m, news="user0", **{"owner-news": "user1"})
-    send(m, "news@localhost", "owner")
+    aliases(m, announce="user0", **{"owner-announce": "user1"})
+    send(m, "announce@localhost", "owner")
     paths = m.wait_mail("user0", before + 1)
     text = [t for t in map(read, paths) if "Subject: owner" in t][0]
-    check("sender is the owner: " + text, text.startswith("Return-Path: <owner-news@"))
-    check("trace", "Delivered-To: news@" in text)
-    check("forwarded", status(m, "news@localhost")[2].startswith("forwarded as "))
+    check("sender is the owner: " + text, text.startswith("Return-Path: <owner-announce@"))
+    check("trace", "Delivered-To: announce@" in text)
+    check("forwarded", status(m, "announce@localhost")[2].startswith("forwarded as "))
 
 
 def test_file_command_list(m):
