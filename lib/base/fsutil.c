@@ -60,10 +60,12 @@ int fs_pread_all(int fd, void *p, size_t n, off_t at, struct err *err)
 
 int fs_read_fd(int fd, struct buf *out, struct err *err)
 {
+	/* Not on the stack: that would stay with an idle process for good. */
+	CLEANUP(freep) char *step = xmalloc((out->max - out->n < READ_STEP ? out->max - out->n : READ_STEP) + 1);
+
 	for (;;) {
 		size_t room = out->max - out->n;
 		size_t ask = room < READ_STEP ? room + 1 : READ_STEP; /* one more than fits tells "too long" from "end" */
-		char step[READ_STEP + 1];
 		ssize_t r = read(fd, step, ask);
 		if (r < 0 && errno == EINTR)
 			continue;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -301,7 +302,7 @@ static int fd_cmp(const void *a, const void *b)
 /* Everything of the parent's but these; its epoll and pidfds among them. */
 static void close_others(int stream, int anvil, int life)
 {
-	int keep[] = {stream, anvil, life, log_fd(), 2};
+	int keep[] = {stream, anvil, life, log_fd(), 0, 1, 2};
 	unsigned next = 0;
 
 	qsort(keep, ARRAY_LEN(keep), sizeof(keep[0]), fd_cmp);
@@ -364,6 +365,8 @@ int session_run(const struct session_start *start)
 	struct session *s;
 	sigset_t none;
 
+	/* What is freed goes back to the system, and pages of the parent's heap stay shared: idle sessions are many. */
+	mallopt(M_MMAP_THRESHOLD, 32768);
 	close_others(start->stream, start->anvil, start->life);
 	for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
 		signal(blocked[i], SIG_DFL);

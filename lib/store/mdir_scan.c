@@ -103,21 +103,22 @@ static bool is_sorted(const struct mb_snap *s)
 
 /* One stable pass of a radix sort over RADIX_BITS of (key << 32 | place). */
 #define RADIX_BITS 11
-static void radix_pass(const uint64_t *from, uint64_t *to, size_t n, unsigned shift)
+#define RADIX (1u << RADIX_BITS)
+static void radix_pass(const uint64_t *from, uint64_t *to, size_t n, unsigned shift, uint32_t at[RADIX])
 {
-	size_t at[1u << RADIX_BITS] = {0}, sum = 0;
-	const uint64_t mask = (1u << RADIX_BITS) - 1;
+	uint32_t sum = 0;
 
+	memset(at, 0, RADIX * sizeof(*at));
 	for (size_t i = 0; i < n; i++)
-		at[from[i] >> shift & mask]++;
-	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
-		size_t count = at[i];
+		at[from[i] >> shift & (RADIX - 1)]++;
+	for (size_t i = 0; i < RADIX; i++) {
+		uint32_t count = at[i];
 
 		at[i] = sum;
 		sum += count;
 	}
 	for (size_t i = 0; i < n; i++)
-		to[at[from[i] >> shift & mask]++] = from[i];
+		to[at[from[i] >> shift & (RADIX - 1)]++] = from[i];
 }
 
 /* Sorts small keys with the message's place, then moves each message once. */
@@ -125,19 +126,22 @@ void snap_sort(struct mb_snap *s)
 {
 	uint64_t *keys, *other;
 	struct mb_msg *v;
+	uint32_t *at;
 
 	if (is_sorted(s))
 		return;
+	at = xreallocarray(NULL, RADIX, sizeof(*at)); /* not on the stack: an idle session would keep it */
 	keys = xreallocarray(NULL, s->n, sizeof(*keys));
 	other = xreallocarray(NULL, s->n, sizeof(*other));
 	v = xreallocarray(NULL, s->cap, sizeof(*v));
 	for (size_t i = 0; i < s->n; i++)
 		keys[i] = (uint64_t)sort_key(&s->v[i]) << 32 | i;
-	radix_pass(keys, other, s->n, 32);
-	radix_pass(other, keys, s->n, 32 + RADIX_BITS);
-	radix_pass(keys, other, s->n, 32 + 2 * RADIX_BITS);
+	radix_pass(keys, other, s->n, 32, at);
+	radix_pass(other, keys, s->n, 32 + RADIX_BITS, at);
+	radix_pass(keys, other, s->n, 32 + 2 * RADIX_BITS, at);
 	for (size_t i = 0; i < s->n; i++)
 		v[i] = s->v[other[i] & UINT32_MAX];
+	free(at);
 	free(keys);
 	free(other);
 	free(s->v);
