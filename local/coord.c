@@ -166,6 +166,8 @@ void rcpt_next(struct rcpt *r)
 	r->steps = s->next;
 	if (!r->steps)
 		r->step_tail = &r->steps;
+	r->again = false;
+	r->nstep++;
 	step_start(r, s);
 }
 

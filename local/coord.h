@@ -64,8 +64,9 @@ struct rcpt {
 	struct job *job;
 	struct dv_rcpt *in;
 	struct rw_local who;
-	struct sv owner;	 /* of the alias, or "" */
-	const struct step *list; /* the list whose reading is in progress */
+	struct sv owner;	/* of the alias, or "" */
+	const struct step *now; /* the step that waits for its answer */
+	bool again;		/* it was begun a second time */
 	struct step *steps, **step_tail;
 	struct member *members, **member_tail;
 	size_t nmember;

@@ -7,11 +7,23 @@
 #define COMMAND_GRACE_MS 30000 /* beyond command_time_limit: the child ends the command itself and answers */
 #define STEP_NAMES 1000000u    /* file names of further steps of one recipient do not meet those of other recipients */
 
+static bool is_maildir(const struct step *s)
+{
+	return (s->kind == STEP_MAILBOX || s->kind == STEP_FILE) && sv_ends(s->text, SV("/"));
+}
+
 static void step_done(void *arg, int status, struct msg *reply)
 {
 	struct rcpt *r = arg;
 	struct lc_done d;
 
+	/* A child that ended with the work in hand (a restart, a kill): a Maildir delivery may be repeated at once, it
+	 * finds its own file. */
+	if (status == ERR_CLOSED && !r->again && is_maildir(r->now)) {
+		r->again = true;
+		step_start(r, r->now);
+		return;
+	}
 	if (status < 0)
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("the delivery process did not answer"));
 	else if (!lc_dones_get(reply, &d, 1))
@@ -43,7 +55,7 @@ static void save(struct rcpt *r, const struct step *s)
 
 	head_lines(r, true, &head);
 	mdir_save_unique(
-	    unique, j->d.env.arrival, j->d.qid, r->in->index + r->nstep++ * STEP_NAMES, j->c->conf.hostname);
+	    unique, j->d.env.arrival, j->d.qid, r->in->index + (r->nstep - 1) * STEP_NAMES, j->c->conf.hostname);
 	req.head = buf_sv(&head);
 	req.target[0] = (struct lc_target){s->text, base_len(r, s->text), sv_str(unique)};
 	lc_save_put(&m, &req);
@@ -95,11 +107,10 @@ static void run(struct rcpt *r, const struct step *s)
 	msg_out_free(&m);
 }
 
-/* The step that waits for its answer is r->list. */
 static void list_done(void *arg, int status, struct msg *reply)
 {
 	struct rcpt *r = arg;
-	const struct step *s = r->list;
+	const struct step *s = r->now;
 	bool forward = s->from_forward && !s->from_include;
 	struct lc_items items = {.status = status};
 	struct err err = {.text = ""};
@@ -153,7 +164,6 @@ static void read_list(struct rcpt *r, const struct step *s)
 
 	if (req.forward)
 		forward_paths(r, s, &text, &req);
-	r->list = s;
 	lc_list_put(&m, &req);
 	kid_call(r->job->c, "local_user", s->uid, s->gid, LC_LIST, &m, SAVE_MS, list_done, r);
 	msg_out_free(&m);
@@ -172,7 +182,7 @@ static void user_done(void *arg, int status, struct msg *reply)
 		    r, DV_BOUNCED, SV("5.1.1"), SV("unknown user behind a \\name or an alias that names itself"));
 	else if (who.status < 0)
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("cannot tell who the user is"));
-	else if (!rcpt_keep_who(r, &who) || rcpt_plan(r, r->list->direct, &err) < 0)
+	else if (!rcpt_keep_who(r, &who) || rcpt_plan(r, r->now->direct, &err) < 0)
 		rcpt_outcome(
 		    r, DV_DEFERRED, SV("4.3.5"), err.text[0] ? sv_str(err.text) : SV("too much for one delivery"));
 	rcpt_next(r);
@@ -182,7 +192,6 @@ static void ask_user(struct rcpt *r, const struct step *s)
 {
 	struct msg_out m = MSG_OUT_INIT;
 
-	r->list = s;
 	rw_address_put(&m, s->text);
 	peer_call(r->job->c->rewrite, RW_LOCAL, &m, USER_MS, user_done, r);
 	msg_out_free(&m);
@@ -190,8 +199,7 @@ static void ask_user(struct rcpt *r, const struct step *s)
 
 void step_start(struct rcpt *r, const struct step *s)
 {
-	bool maildir = s->text.n > 0 && s->text.p[s->text.n - 1] == '/';
-
+	r->now = s;
 	if (s->kind == STEP_USER) {
 		ask_user(r, s);
 	} else if (s->text.n > LC_TEXT_MAX || (s->kind != STEP_COMMAND && s->text.n > LC_PATH_MAX)) {
@@ -208,7 +216,7 @@ void step_start(struct rcpt *r, const struct step *s)
 		read_list(r, s);
 	} else if (s->kind == STEP_COMMAND) {
 		run(r, s);
-	} else if (maildir) {
+	} else if (is_maildir(s)) {
 		save(r, s);
 	} else if (s->kind == STEP_FILE && sv_eqs(s->text, "/dev/null")) {
 		rcpt_outcome(r, DV_SENT, SV("2.0.0"), SV("delivered to file: /dev/null"));
