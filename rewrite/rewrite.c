@@ -308,7 +308,7 @@ static int handle(struct serve_conn *c, struct msg *m)
 static const struct serve_entry table[] = {
     {RW_RESOLVE, "resolve", "smtpd cleanup qmgr local", handle},
     {RW_LOCAL, "local", "local", handle},
-    {RW_ACCESS, "access", "smtpd cleanup local", handle},
+    {RW_ACCESS, "access", "smtpd cleanup local smtp", handle},
     {RW_MATCH, "match", "smtpd", handle},
 };
 

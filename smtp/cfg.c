@@ -54,38 +54,48 @@ static void load_times(struct cfg *c, struct names *n)
 	c->reuse_count_limit = num(n, "connection_reuse_count_limit");
 }
 
+/* One context for opportunistic TLS, one for mandatory TLS. */
+static int tls_context(struct names *n, bool must, bool verify, struct tls_ctx **out, struct err *err)
+{
+	CLEANUP(freep) char *exclude = NULL;
+	struct tls_conf conf = {
+	    .ca_file = str(n, "tls_CAfile"),
+	    .ca_path = str(n, "tls_CApath"),
+	    .protocols = str(n, must ? "tls_mandatory_protocols" : "tls_protocols"),
+	    .ciphers = str(n, must ? "tls_mandatory_ciphers" : "tls_ciphers"),
+	};
+
+	exclude =
+	    xasprintf("%s %s", str(n, "tls_exclude_ciphers"), must ? str(n, "tls_mandatory_exclude_ciphers") : "");
+	conf.exclude = exclude;
+	conf.system_roots =
+	    conf_bool(n->conf, "tls_append_default_CA") || (verify && !conf.ca_file[0] && !conf.ca_path[0]);
+	return tls_ctx_client(&conf, out, err);
+}
+
 static int load_tls(struct cfg *c, struct names *n, struct err *err)
 {
-	static const struct {
-		const char *word;
-		enum tls_level level;
-	} levels[] = {{"", TLS_LVL_NONE}, {"none", TLS_LVL_NONE}, {"may", TLS_LVL_MAY}, {"encrypt", TLS_LVL_ENCRYPT},
-	    {"verify", TLS_LVL_VERIFY}, {"secure", TLS_LVL_SECURE}};
 	const char *level = str(n, "tls_security_level");
-	struct tls_conf conf = {0};
-	size_t i = 0;
+	bool any;
 
-	while (i < ARRAY_LEN(levels) && strcmp(level, levels[i].word) != 0)
-		i++;
-	if (i == ARRAY_LEN(levels))
-		return err_set(err, ERR_SYNTAX, "tls_security_level: \"%s\" is not supported", level);
-	c->tls_level = levels[i].level;
+	c->tls_policy_maps = str(n, "tls_policy_maps");
+	c->tls_verify_match = str(n, "tls_verify_cert_match");
+	c->tls_secure_match = str(n, "tls_secure_cert_match");
+	c->tls_servername = str(n, "tls_servername");
 	c->tls_wrapper = yes(n, "tls_wrappermode");
-	if (c->tls_wrapper && c->tls_level < TLS_LVL_ENCRYPT)
-		return err_set(err, ERR_SYNTAX, "tls_wrappermode requires tls_security_level = encrypt or stronger");
 	c->tls_note_offer = yes(n, "tls_note_starttls_offer");
 	c->tls_loglevel = (unsigned)num(n, "tls_loglevel");
-	c->tls_match = str(n, c->tls_level == TLS_LVL_SECURE ? "tls_secure_cert_match" : "tls_verify_cert_match");
-	if (c->tls_level == TLS_LVL_NONE)
-		return 0;
-	conf.protocols = str(n, c->tls_level == TLS_LVL_MAY ? "tls_protocols" : "tls_mandatory_protocols");
-	conf.ciphers = str(n, c->tls_level == TLS_LVL_MAY ? "tls_ciphers" : "tls_mandatory_ciphers");
-	conf.exclude = str(n, "tls_exclude_ciphers");
-	conf.ca_file = str(n, "tls_CAfile");
-	conf.ca_path = str(n, "tls_CApath");
-	conf.system_roots = conf_bool(n->conf, "tls_append_default_CA") ||
-			    (c->tls_level >= TLS_LVL_VERIFY && !conf.ca_file[0] && !conf.ca_path[0]);
-	return tls_ctx_client(&conf, &c->tls, err);
+	if (policy_parse(c, sv_str(level[0] ? level : "none"), &c->policy, err) < 0)
+		return err_prefix(err, "tls_security_level");
+	if (c->tls_wrapper && c->policy.level < TLS_LVL_ENCRYPT)
+		return err_set(err, ERR_SYNTAX, "tls_wrappermode requires tls_security_level = encrypt or stronger");
+	any = c->tls_policy_maps[0];
+	if ((any || c->policy.level == TLS_LVL_MAY) && tls_context(n, false, false, &c->tls_may, err) < 0)
+		return err->code;
+	if ((any || c->policy.level > TLS_LVL_MAY) &&
+	    tls_context(n, true, any || c->policy.level >= TLS_LVL_VERIFY, &c->tls_must, err) < 0)
+		return err->code;
+	return 0;
 }
 
 static int load_bind(
@@ -186,6 +196,7 @@ int cfg_load(struct cfg *c, struct daemon *d, struct err *err)
 	if (smtp_ext_list(
 		sv_str(str(&n, n.lmtp ? "discard_lhlo_keywords" : "discard_ehlo_keywords")), &c->discard, &bad) < 0)
 		log_warn("%s: unknown keyword \"%.*s\"", n.name, SV_ARG(bad));
+	c->fallback_relay = n.lmtp ? "" : conf_str(n.conf, "smtp_fallback_relay");
 	c->sasl = yes(&n, "sasl_auth_enable");
 	c->sasl_filter = str(&n, "sasl_mechanism_filter");
 	c->sasl_security = str(&n, "sasl_security_options");

@@ -84,8 +84,10 @@ void conn_fail(struct conn *c, const char *dsn, const char *fmt, ...)
 		return;
 	}
 	j->conn = NULL;
-	if (phase == PH_FINAL) /* the host may have the message: no other one gets it now */
+	if (phase == PH_FINAL) {
+		j->in_doubt = true;
 		j->at = j->naddr;
+	}
 	job_site_failed(j, relay, dsn, buf_cstr(&text));
 	buf_free(&text);
 	free(relay);
@@ -313,6 +315,7 @@ bool conn_open(struct job *j, const struct mx_addr *a, bool no_tls, const char *
 	c->host = xasprintf("%s[%s]", a->name, c->addr_text);
 	c->relay = xasprintf("%s:%u", c->host, c->port);
 	c->no_tls = no_tls;
+	c->no_reuse = j->fallbacks > 0; /* the connection does not lead to the next hop that it is filed under */
 	c->born = ev_now(s->ev);
 	smtp_reply_init(&c->reply);
 	buf_init(&c->out, SMTP_OUT_MAX);

@@ -2,12 +2,14 @@
 #include "smtp/smtp.h"
 
 static void next_host(struct job *j);
+static void ask_route(struct job *j);
 
 static void job_free(struct job *j)
 {
 	struct agent *a = j->agent;
 	struct smtp *s = j->smtp;
 
+	policy_cancel(j);
 	dns_mx_cancel(&j->route);
 	if (j->d.fd >= 0)
 		close(j->d.fd);
@@ -40,9 +42,31 @@ static void finish(struct job *j)
 	job_free(j);
 }
 
+/* smtp_fallback_relay: the next of the list is the destination now.  False when none is left. */
+static bool fall_back(struct job *j)
+{
+	struct sv rest = sv_str(j->smtp->cfg.fallback_relay), word = SV_NONE;
+
+	for (unsigned i = 0; i <= j->fallbacks; i++)
+		if (!sv_token(&rest, " \t\r\n,", &word))
+			return false;
+	j->fallbacks++;
+	for (size_t i = 0; i < j->naddr; i++)
+		free(j->addr[i].name);
+	j->naddr = j->at = j->sessions = 0;
+	if (mx_nexthop_parse(word, j->smtp->cfg.port, &j->hop) < 0) {
+		log_warn("smtp_fallback_relay: bad destination \"%.*s\"", SV_ARG(word));
+		return fall_back(j);
+	}
+	ask_route(j);
+	return true;
+}
+
 /* No host is left: what was remembered as passing becomes the result. */
 static void exhausted(struct job *j)
 {
+	if (j->nopen > 0 && !j->in_doubt && fall_back(j))
+		return;
 	for (size_t i = 0; i < j->d.nrcpt; i++) {
 		struct rcpt *r = &j->rcpt[i];
 
@@ -101,6 +125,10 @@ static void on_route(void *arg, const struct mx_route *r)
 
 	j->route = NULL;
 	if (r->status != 0) {
+		bool unknown = strcmp(r->dsn, "5.4.4") == 0;
+
+		if (unknown && fall_back(j)) /* a domain that only the fall-back host may know */
+			return;
 		fail_all(j, "", r->dsn, r->text);
 		exhausted(j); /* those that bounced have their results already */
 		return;
@@ -127,7 +155,6 @@ static void ask_route(struct job *j)
 static void begin(struct job *j)
 {
 	struct sv hop = j->d.nexthop;
-	struct conn *c;
 	char text[RS_MAX_NAME + 100];
 
 	if (mx_nexthop_parse(hop, j->smtp->cfg.port, &j->hop) < 0) {
@@ -141,7 +168,21 @@ static void begin(struct job *j)
 		exhausted(j);
 		return;
 	}
-	c = j->fresh_only ? NULL : dest_take_idle(j->dest);
+	if (policy_ready(j))
+		job_policy_known(j);
+}
+
+void job_policy_failed(struct job *j, const char *text)
+{
+	fail_all(j, "", "4.7.5", text);
+	j->in_doubt = true;
+	exhausted(j);
+}
+
+void job_policy_known(struct job *j)
+{
+	struct conn *c = j->fresh_only ? NULL : dest_take_idle(j->dest);
+
 	if (!c) {
 		ask_route(j);
 		return;

@@ -27,6 +27,8 @@ static int smtp_start(struct daemon *d, struct err *err)
 	if (cfg_load(&smtp.cfg, d, err) < 0)
 		return err->code;
 	smtp.dns = dns_new(d);
+	if (smtp.cfg.tls_policy_maps[0])
+		smtp.rewrite = peer_new(d, "rewrite", NULL);
 	if (smtp.cfg.sasl)
 		smtp.auth = peer_new(d, "auth", NULL);
 	return 0;

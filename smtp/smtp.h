@@ -24,6 +24,13 @@
 
 enum tls_level { TLS_LVL_NONE, TLS_LVL_MAY, TLS_LVL_ENCRYPT, TLS_LVL_VERIFY, TLS_LVL_SECURE };
 
+/* How TLS is used towards one next hop. */
+struct tls_policy {
+	enum tls_level level;
+	char match[512];      /* smtp_tls_verify_cert_match or smtp_tls_secure_cert_match */
+	char servername[256]; /* smtp_tls_servername */
+};
+
 /* Parameters, under the names of postconf(5) without their smtp_ or lmtp_; times in milliseconds. */
 struct cfg {
 	bool lmtp;
@@ -36,12 +43,13 @@ struct cfg {
 	const char *cache_destinations;
 	uint64_t cache_time_limit, reuse_time_limit, reuse_count_limit;
 	bool always_ehlo, never_ehlo, skip_5xx_greeting, skip_quit_response, soft_bounce;
-	unsigned discard; /* enum smtp_ext: extensions that are not used */
-	enum tls_level tls_level;
+	unsigned discard;	  /* enum smtp_ext: extensions that are not used */
+	struct tls_policy policy; /* where smtp_tls_policy_maps says nothing */
+	const char *tls_policy_maps, *tls_verify_match, *tls_secure_match, *tls_servername;
 	bool tls_wrapper, tls_note_offer;
 	unsigned tls_loglevel;
-	const char *tls_match; /* smtp_tls_verify_cert_match or smtp_tls_secure_cert_match */
-	struct tls_ctx *tls;
+	struct tls_ctx *tls_may, *tls_must; /* opportunistic and mandatory; NULL where no policy can want it */
+	const char *fallback_relay;
 	bool sasl, sasl_sender_dependent, sasl_soft_bounce;
 	const char *sasl_filter, *sasl_security, *sasl_tls_security;
 	int delay_digits; /* delay_logging_resolution_limit */
@@ -62,6 +70,8 @@ struct dest {
 	struct conn *idle;
 	unsigned refs; /* jobs and connections */
 	unsigned jobs; /* under way */
+	struct tls_policy policy;
+	bool policy_known;
 };
 
 struct agent {			  /* one connection of a qmgr */
@@ -75,7 +85,8 @@ struct smtp {
 	struct ev *ev;
 	struct cfg cfg;
 	struct dns *dns;
-	struct peer *auth; /* NULL without smtp_sasl_auth_enable */
+	struct peer *auth;    /* NULL without smtp_sasl_auth_enable */
+	struct peer *rewrite; /* NULL without smtp_tls_policy_maps */
 	struct dest *dests;
 	struct job *jobs;
 	size_t njobs;
@@ -104,11 +115,15 @@ struct job {
 	size_t nopen;	   /* without result */
 	size_t *txn, ntxn; /* recipients of the transaction under way */
 
+	uint32_t policy_call;
+	unsigned policy_table; /* of the list that is asked next */
 	struct mx_query *route;
+	unsigned fallbacks;   /* hosts of smtp_fallback_relay that were tried */
 	struct mx_addr *addr; /* hosts to try */
 	size_t naddr, at, sessions;
 	struct conn *conn;
 	bool talked;		/* some host let us get as far as a transaction */
+	bool in_doubt;		/* a host may have the message: no other one gets it in this attempt */
 	bool fresh_only;	/* a kept connection turned out to be dead */
 	int64_t started, ready; /* wall clock, microseconds; ready: connection set up, 0 before */
 
@@ -127,6 +142,17 @@ void job_conn_ready(struct job *j);
 void job_conn_stale(struct job *j);
 /* The transaction is over; results of recipients were recorded.  j->conn has been taken back. */
 void job_transaction_over(struct job *j);
+
+void job_policy_known(struct job *j);
+void job_policy_failed(struct job *j, const char *text);
+
+/* --- policy.c --- */
+int policy_level(struct sv word, enum tls_level *level); /* 0 or ERR_SYNTAX */
+/* "level match=a:b servername=c", as the right-hand side of a policy table; 0 or ERR_SYNTAX. */
+int policy_parse(const struct cfg *cfg, struct sv text, struct tls_policy *out, struct err *err);
+/* True when the policy of j->dest is known; else job_policy_known or job_policy_failed is called later. */
+bool policy_ready(struct job *j);
+void policy_cancel(struct job *j);
 
 /* --- results.c --- */
 void result_record(struct job *j, size_t rcpt, enum dv_status status, const char *dsn, const char *relay,

@@ -164,6 +164,7 @@ static int setup(void **state)
 	    .line_length_limit = 998,
 	    .cache_on_demand = true,
 	    .cache_destinations = "",
+	    .fallback_relay = "",
 	    .cache_time_limit = 2000,
 	    .reuse_time_limit = 300000,
 	    .always_ehlo = true,
@@ -558,6 +559,47 @@ static void soft_bounces(void **state)
 	assert_string_equal(got[0].dsn[0], "4.4.1"); /* the second host refused the connection */
 }
 
+static void fall_back_hosts(void **state)
+{
+	static const struct fake_step script[] = {HELLO, MESSAGE, MESSAGE, END};
+	struct order o = {.rcpt = {"bob@b.org"}};
+	char relays[100];
+
+	(void)state;
+	hosts(NULL, script);
+	snprintf(relays, sizeof(relays), "[bad, [127.0.0.9]:9 [127.0.0.2]:%u", two.port);
+	smtp.cfg.fallback_relay = relays;
+	o.nexthop = "nosuch.org";
+	deliver(0, &o);
+	wait_for(0);
+	assert_int_equal(got[0].status[0], DV_SENT);
+	o.nexthop = "[127.0.0.9]:9";
+	deliver(1, &o);
+	wait_for(1);
+	assert_int_equal(got[1].status[0], DV_SENT);
+	assert_int_equal(two.connections, 2);
+}
+
+static void policies(void **state)
+{
+	static const struct cfg cfg = {
+	    .tls_verify_match = "hostname", .tls_secure_match = "nexthop", .tls_servername = "hostname"};
+	struct tls_policy p = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(policy_parse(&cfg, SV("may"), &p, &err), 0);
+	assert_int_equal(p.level, TLS_LVL_MAY);
+	assert_int_equal(policy_parse(&cfg, SV("secure  match=a.org:.b.org servername=x.org"), &p, &err), 0);
+	assert_int_equal(p.level, TLS_LVL_SECURE);
+	assert_string_equal(p.match, "a.org:.b.org");
+	assert_string_equal(p.servername, "x.org");
+	assert_int_equal(policy_parse(&cfg, SV("dane"), &p, &err), ERR_SYNTAX);
+	assert_int_equal(policy_parse(&cfg, SV(""), &p, &err), ERR_SYNTAX);
+	assert_int_equal(policy_parse(&cfg, SV("may fish=yes"), &p, &err), ERR_SYNTAX);
+	assert_int_equal(p.level, TLS_LVL_SECURE);
+}
+
 static void qmgr_goes(void **state)
 {
 	static const struct fake_step script[] = {{NULL, ""}, END};
@@ -599,6 +641,8 @@ int main(void)
 	    T(lmtp_replies),
 	    T(many_at_once_and_large),
 	    T(soft_bounces),
+	    T(fall_back_hosts),
+	    cmocka_unit_test(policies),
 	    T(qmgr_goes),
 	    cmocka_unit_test(delays),
 	};

@@ -29,7 +29,7 @@ static void say_hello(struct conn *c, const char *verb, enum phase phase)
 /* The certificate must bear one of these; "hostname" and "nexthop" stand for the names of this connection. */
 static size_t match_names(struct conn *c, const char *out[TLS_NAMES], char store[TLS_NAMES][256])
 {
-	struct sv rest = sv_str(c->smtp->cfg.tls_match), word;
+	struct sv rest = sv_str(c->dest->policy.match), word;
 	size_t n = 0;
 
 	while (n < TLS_NAMES && sv_token(&rest, " \t\r\n,:", &word)) {
@@ -64,8 +64,8 @@ static void tls_failed(struct conn *c, const char *why)
 	const char *error;
 
 	log_info("SSL_connect error to %s: %s", c->relay, why);
-	if (c->smtp->cfg.tls_level > TLS_LVL_MAY || c->smtp->cfg.tls_wrapper) {
-		bool verify = c->smtp->cfg.tls_level >= TLS_LVL_VERIFY;
+	if (c->dest->policy.level > TLS_LVL_MAY || c->smtp->cfg.tls_wrapper) {
+		bool verify = c->dest->policy.level >= TLS_LVL_VERIFY;
 
 		conn_fail(c, "4.7.5",
 		    verify ? "Server certificate not verified, or cannot start TLS: %s"
@@ -103,22 +103,38 @@ static void on_tls(struct stream *s, void *arg, const struct err *err)
 		say_hello(c, c->smtp->cfg.lmtp ? "LHLO" : "EHLO", PH_EHLO);
 }
 
+/* SNI; never an address (RFC 6066 section 3). */
+static const char *server_name(const struct conn *c)
+{
+	const char *name = c->dest->policy.servername;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	if (strcmp(name, "hostname") == 0)
+		name = c->addr.name;
+	else if (strcmp(name, "nexthop") == 0)
+		name = c->job->hop.host;
+	return name[0] && !dns_addr_parse(sv_str(name), &ss, &len) ? name : NULL;
+}
+
 static void start_tls(struct conn *c)
 {
 	const struct cfg *cfg = &c->smtp->cfg;
+	const struct tls_policy *policy = &c->dest->policy;
 	const char *match[TLS_NAMES];
 	char names[TLS_NAMES][256];
 	struct tls_client_opts opts = {
-	    .servername = c->job->hop.literal ? NULL : c->addr.name,
+	    .servername = server_name(c),
 	    .match = match,
-	    .verify = cfg->tls_level >= TLS_LVL_VERIFY,
+	    .verify = policy->level >= TLS_LVL_VERIFY,
 	};
 	struct err err;
 
 	opts.nmatch = match_names(c, match, names);
 	conn_expect(c, PH_HANDSHAKE, cfg->starttls_timeout);
 	stream_set_timeout(c->stream, cfg->starttls_timeout);
-	if (tls_connect(cfg->tls, c->smtp->ev, c->stream, &opts, on_tls, c, &err) < 0)
+	if (tls_connect(policy->level > TLS_LVL_MAY ? cfg->tls_must : cfg->tls_may, c->smtp->ev, c->stream, &opts,
+		on_tls, c, &err) < 0)
 		tls_failed(c, err.text);
 }
 
@@ -130,7 +146,7 @@ void talk_starttls(struct conn *c)
 		start_tls(c);
 		return;
 	}
-	if (c->smtp->cfg.tls_level <= TLS_LVL_MAY && c->reply.code != 421) { /* RFC 3207: go on without */
+	if (c->dest->policy.level <= TLS_LVL_MAY && c->reply.code != 421) { /* RFC 3207: go on without */
 		c->no_tls = true;
 		sasl_begin(c);
 		return;
@@ -171,17 +187,18 @@ void talk_greeting(struct conn *c)
 static void hello_done(struct conn *c)
 {
 	const struct cfg *cfg = &c->smtp->cfg;
+	enum tls_level level = c->dest->policy.level;
 	bool offered = c->ext.mask & SMTP_EXT_STARTTLS;
 
-	if (offered && !c->tls_up && cfg->tls_level == TLS_LVL_NONE && cfg->tls_note_offer)
+	if (offered && !c->tls_up && level == TLS_LVL_NONE && cfg->tls_note_offer)
 		log_info("Host offered STARTTLS: [%s]", c->addr.name);
-	if (offered && !c->tls_up && !c->no_tls && cfg->tls_level > TLS_LVL_NONE && cfg->tls) {
+	if (offered && !c->tls_up && !c->no_tls && level > TLS_LVL_NONE) {
 		buf_adds(&c->out, "STARTTLS\r\n");
 		conn_send(c);
 		conn_expect(c, PH_STARTTLS, cfg->starttls_timeout);
 		return;
 	}
-	if (!c->tls_up && cfg->tls_level > TLS_LVL_MAY) {
+	if (!c->tls_up && level > TLS_LVL_MAY) {
 		conn_fail(c, "4.7.4", "TLS is required, but was not offered by host %s", c->host);
 		return;
 	}

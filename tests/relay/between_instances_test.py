@@ -31,6 +31,23 @@ def starttls_verified():
             a.wait_log(r"dsn=4\.7\.5, status=deferred")
 
 
+def policy_by_table():
+    with Instance(domain="b.test") as b:
+        relay = "[localhost]:%d" % b.ports["smtp"]
+        with Instance(domain="a.test", relayhost=relay, smtp_tls_loglevel="1", smtp_tls_CAfile=b.info["ca_file"],
+                      smtp_tls_policy_maps="inline:{{%s = verify match=localhost}}" % relay) as a:
+            send(a, "user1@b.test")
+            b.wait_mail("user1")
+            a.wait_log(r"Verified TLS connection established")
+        with Instance(domain="a.test", relayhost=relay, smtp_tls_policy_maps="inline:{{%s = none}}" % relay) as a:
+            send(a, "user1@b.test")
+            b.wait_mail("user1", 2)
+        with Instance(domain="a.test", relayhost=relay, smtp_tls_CAfile=b.info["ca_file"],
+                      smtp_tls_policy_maps="inline:{{%s = verify match=other.test}}" % relay) as a:
+            send(a, "user1@b.test")
+            a.wait_log(r"dsn=4\.7\.5, status=deferred")
+
+
 def sasl():
     with Instance(domain="b.test") as b:
         relay = "[127.0.0.1]:%d" % b.ports["submission"]
@@ -56,4 +73,4 @@ def lmtp():
 
 
 if __name__ == "__main__":
-    merpati.main(starttls, starttls_verified, sasl, lmtp)
+    merpati.main(starttls, starttls_verified, policy_by_table, sasl, lmtp)
