@@ -38,6 +38,16 @@ static const char *check(struct cleanup *cl, const struct commit *cm)
 	return NULL;
 }
 
+/* A queue id that this connection does not hold. */
+static void refuse(struct serve_conn *c, const struct msg *m, struct sv qid)
+{
+	struct msg_out o = MSG_OUT_INIT;
+	struct cl_done done = {ERR_TEMP, mail_qid_valid(qid) ? qid : SV(""), SV("4.3.0 Error: queue file is gone")};
+	cl_done_put(&o, &done);
+	(void)chan_reply(c->chan, m, CL_COMMIT, &o);
+	msg_out_free(&o);
+}
+
 int intake_on_commit(struct serve_conn *c, struct msg *m)
 {
 	struct cleanup *cl = cleanup_of(c);
@@ -47,11 +57,17 @@ int intake_on_commit(struct serve_conn *c, struct msg *m)
 	char *raw = sv_dup(m->body), qid[QID_MAX + 1];
 	arena_init(&mem, MAIL_ARENA);
 	copy.body.p = raw;
-	int fd = -1;
-	if (!cl_commit_get(&copy, &mem, &q) || (fd = stock_take(c, q.qid)) < 0) {
+	if (!cl_commit_get(&copy, &mem, &q)) {
 		arena_clear(&mem);
 		free(raw);
 		return ERR_PROTOCOL;
+	}
+	int fd = stock_take(c, q.qid);
+	if (fd < 0) { /* of a cleanup that has ended, most likely */
+		refuse(c, m, q.qid);
+		arena_clear(&mem);
+		free(raw);
+		return 0;
 	}
 	(void)snprintf(qid, sizeof(qid), SV_FMT, SV_ARG(q.qid));
 	struct commit *cm = commit_new(cl, serve_ticket(c, m), CL_COMMIT, qid, fd);

@@ -154,6 +154,7 @@ int qindex_open(struct ev *ev, struct ev_pool *pool, const char *queue_directory
 		qindex_free(x);
 		return r;
 	}
+	bool existed = faccessat(x->dirfd, STATE_FILE, F_OK, 0) == 0;
 	bool good = believable(x, &clean);
 	bool is_fresh = !good || faccessat(x->dirfd, "data.mdb", F_OK, 0) < 0;
 	if (!good)
@@ -174,7 +175,7 @@ int qindex_open(struct ev *ev, struct ev_pool *pool, const char *queue_directory
 		return r;
 	}
 	*fresh = is_fresh;
-	*unclean = !good;
+	*unclean = !good && existed;
 	*out = x;
 	return 0;
 }
