@@ -22,9 +22,7 @@ struct postmap {
 
 void postmap_warn(const struct postmap *p, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
-/* Each returns 0, 1 (not found), or a negative error that was reported. */
-int postmap_write(const struct postmap *p, const char *name); /* PM_BUILD, PM_UPDATE, PM_DELETE of NAME.lmdb */
-int postmap_list(const struct postmap *p, const char *type, const char *name);	/* PM_LIST */
-int postmap_query(const struct postmap *p, const char *spec, const char *name); /* PM_QUERY */
+/* Builds, updates or deletes in NAME.lmdb: 0, 1 (no such key), or a negative error that was reported. */
+int postmap_write(const struct postmap *p, const char *name);
 
 #endif

@@ -82,7 +82,7 @@ static void test_table(void **state)
 		if (p->status == CONF_WORKS && (!*p->owners || !*p->help))
 			fail_msg("%s: owners and help are needed", p->name);
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(p->name, conf_params[j].name) == 0)
+			if (p->status == conf_params[j].status && strcmp(p->name, conf_params[j].name) == 0)
 				fail_msg("%s stands twice in the table", p->name);
 		if (!strchr(p->def, '$') && p->status == CONF_WORKS &&
 		    conf_param_check(p, sv_str(p->def), NULL, why) < 0)

@@ -78,6 +78,10 @@ void maincf_free(struct maincf **mc);
  */
 void maincf_check(const struct maincf *mc, const struct mastercf *services, struct conf_problems *problems);
 
+/* Calls fn for every name that the file sets and nothing knows or refers to. */
+void maincf_each_unused(const struct maincf *mc, const struct mastercf *services,
+    void (*fn)(void *arg, const char *name, const char *raw), void *arg);
+
 /* The text of the file for a name, not expanded; NULL when the file (or a command line override) does not set it. */
 const char *maincf_raw(const struct maincf *mc, const char *name);
 /* File and line of the setting; false when it is a default. */

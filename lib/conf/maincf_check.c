@@ -141,18 +141,35 @@ static void check_service(struct check *c, const struct mastercf *services, cons
 	}
 }
 
+static void forget_used(struct check *c)
+{
+	struct used *u, *next;
+	HASH_ITER (hh, c->used, u, next) {
+		HASH_DEL(c->used, u);
+		free(u->name);
+		free(u);
+	}
+}
+
 void maincf_check(const struct maincf *mc, const struct mastercf *services, struct conf_problems *problems)
 {
 	struct check c = {.mc = mc, .problems = problems};
-	struct used *u, *next;
 	collect_used(&c, services);
 	check_settings(&c);
 	check_defaults(&c);
 	for (size_t i = 0; services && i < services->n; i++)
 		check_service(&c, services, &services->v[i]);
-	HASH_ITER (hh, c.used, u, next) {
-		HASH_DEL(c.used, u);
-		free(u->name);
-		free(u);
-	}
+	forget_used(&c);
+}
+
+void maincf_each_unused(const struct maincf *mc, const struct mastercf *services,
+    void (*fn)(void *arg, const char *name, const char *raw), void *arg)
+{
+	struct check c = {.mc = mc};
+	struct maincf_setting *s, *next;
+	collect_used(&c, services);
+	HASH_ITER (hh, mc->settings, s, next)
+		if (!maincf_row(mc, sv_str(s->name)) && !is_used(&c, s->name))
+			fn(arg, s->name, s->raw);
+	forget_used(&c);
 }

@@ -8,7 +8,6 @@
 #include "conf/conf_lex.h"
 
 #define MASTERCF_FILE_MAX (4u << 20) /* bytes of a master.cf */
-#define MCF_COLUMNS 8
 #define MCF_MAXPROC_MAX 100000
 
 static const char *const type_names[] = {"inet", "unix", "fifo", "pass", "unix-dgram"};
@@ -50,6 +49,8 @@ static void service_clear(struct mcf_service *s)
 		free(s->overrides[i].value);
 	}
 	free(s->overrides);
+	for (size_t i = 0; i < MCF_COLUMNS; i++)
+		free(s->column[i]);
 }
 
 static bool valid_port(struct sv port)
@@ -214,6 +215,8 @@ static void read_entry(struct entry *e, struct sv text)
 			    columns[i]);
 			return;
 		}
+	for (size_t i = 0; i < MCF_COLUMNS; i++)
+		e->s.column[i] = sv_dup(word[i]);
 	set_type(e, word[1]);
 	set_name(e, word[0]);
 	int private = yes_no(e, word[2], columns[2], -1);

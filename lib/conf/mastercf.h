@@ -8,6 +8,7 @@
 #include "conf/maincf.h"
 
 #define MCF_SERVICES_MAX 1000 /* services of one file */
+#define MCF_COLUMNS 8	      /* before the arguments */
 #define MCF_ARGS_MAX 200      /* arguments of one service */
 
 enum mcf_type { MCF_INET, MCF_UNIX, MCF_FIFO, MCF_PASS, MCF_UNIX_DGRAM };
@@ -29,10 +30,11 @@ struct mcf_service {
 	size_t argc;
 	struct conf_pair *overrides; /* -o name=value and -o { name = value }, in order; not expanded */
 	size_t noverrides;
-	unsigned verbose; /* number of -v */
-	bool debug;	  /* -D */
-	const char *file; /* of the mastercf */
-	unsigned line;	  /* first line of the entry */
+	unsigned verbose;	   /* number of -v */
+	bool debug;		   /* -D */
+	char *column[MCF_COLUMNS]; /* as written, for those who show them */
+	const char *file;	   /* of the mastercf */
+	unsigned line;		   /* first line of the entry */
 };
 
 struct mastercf {
