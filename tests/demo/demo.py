@@ -135,7 +135,7 @@ resolver_forward = {dns}
         self.tls = ssl.create_default_context(cafile=cert)
 
     def tool(self, name, *args, **keywords):
-        config = ["-C", self.etc] if name in ("mailq", "sendmail") else ["-c", self.etc]
+        config = ["-C", self.etc] if name == "sendmail" else ["-c", self.etc]
         return self.net.run(os.path.join(self.build, "bin", name), *config, *args, **keywords)
 
     def add_user(self, address):
@@ -174,9 +174,9 @@ def name_server(net, top):
         "dead.example": "@ MX 10 gone\ngone A %s\n" % DEAD_IP,
         "99.10.in-addr.arpa": "10.0 PTR mail.a.org.\n20.0 PTR mx2.b.org.\n",
     }
-    conf = ["server:", " ip-address: " + DNS_IP, " username: ''", " zonesdir: '%s'" % top, " pidfile: '%s/nsd.pid'" % top,
-            " database: ''", " xfrdfile: ''", " zonelistfile: '%s/zone.list'" % top, " xfrdir: '%s'" % top,
-            " logfile: '%s/nsd.log'" % top, "remote-control:", " control-enable: no"]
+    conf = ["server:", " ip-address: " + DNS_IP, ' username: ""', ' zonesdir: "%s"' % top, ' pidfile: "%s/nsd.pid"' % top,
+            ' database: ""', ' xfrdfile: ""', ' zonelistfile: "%s/zone.list"' % top, ' xfrdir: "%s"' % top,
+            ' logfile: "%s/nsd.log"' % top, "remote-control:", " control-enable: no"]
     for zone, records in zones.items():
         conf += ["zone:", " name: " + zone, " zonefile: " + zone + ".zone"]
         with open(os.path.join(top, zone + ".zone"), "w") as f:
@@ -336,15 +336,15 @@ def host_is_down(a, b, data):
     b.stop()
     submit(a, "alice@a.org", "bob@b.org", data.replace(b"letter-1", b"letter-2"))
     a.show_line(a.wait_log(r"to=<bob@b\.org>.*status=deferred"))
-    queue = a.tool("mailq")
+    queue = a.tool("postqueue", "-p")
     check("mailq shows the letter and why it waits", "bob@b.org" in queue and "refused" in queue)
     show(queue)
     tell("6. b.org comes back; the letter arrives with the next attempt.")
     b.start()
     wait_for("second letter at b.org", lambda: len(read_pop3(b, "robert@b.org")) == 2, 60)
     a.show_line(a.wait_log("qmgr.*: removed"))
-    wait_for("an empty queue", lambda: "Mail queue is empty" in a.tool("mailq"))
-    tell("   mailq: " + a.tool("mailq").strip())
+    wait_for("an empty queue", lambda: "Mail queue is empty" in a.tool("postqueue", "-p"))
+    tell("   mailq: " + a.tool("postqueue", "-p").strip())
 
 
 def five_days_pass(a):

@@ -129,7 +129,7 @@ class Instance:
     def tool(self, name, *args, input=None, check=True):
         """Runs one of the suite's commands on this instance; returns its output."""
         command = [os.path.join(self.bin, name)]
-        if name == "sendmail" or name == "mailq":
+        if name == "sendmail":
             command += ["-C", self.etc]
         else:
             command += ["-c", self.etc]
