@@ -68,7 +68,10 @@ static int keep_address(struct session *s, const struct smtp_path *p, struct sv 
 	char text[SMTP_ADDR_MAX + 300];
 
 	if (!p->null && sv_chr(addr, '@') < 0) {
-		int n = snprintf(text, sizeof(text), "%s@%s", p->addr, s->g->conf.myorigin);
+		/* RFC 5321 section 4.5.1: "postmaster" alone is always there, and is the one of this host. */
+		bool postmaster = s->verb == SMTP_RCPT && sv_ieqs(addr, "postmaster");
+		const struct smtpd_conf *c = &s->g->conf;
+		int n = snprintf(text, sizeof(text), "%s@%s", p->addr, postmaster ? c->myhostname : c->myorigin);
 		addr = sv_of(text, (size_t)n);
 	}
 	return arena_sv(&s->txn->arena, addr, out);

@@ -226,7 +226,7 @@ static bool bad_pipelining(struct session *s, unsigned flags)
 	if (!s->g->conf.forbid_pipelining || s->verb == SMTP_STARTTLS)
 		return false;
 	reply(s, 554, "5.5.0", "Error: SMTP protocol synchronization");
-	session_end(s, "improper command pipelining");
+	session_end(s, NULL);
 	return true;
 }
 
