@@ -23,7 +23,11 @@ struct zygote {
 	int life; /* writing end of the pipe whose hang-up ends all children */
 	int life_read;
 	unsigned min_uid, min_gid;
+	bool plugged; /* plug_heap was done since the last change of parameters */
 };
+
+#define PLUG_LARGEST 8192    /* bytes of the greatest free piece that is taken out of use */
+#define PLUG_HEAP (16 << 20) /* what lies further from the end of the heap is no part of it */
 
 struct child {
 	struct ev_child child;
@@ -49,10 +53,33 @@ static const struct zygote_def *def_of(struct daemon *d)
 static int warm(struct daemon *d, struct err *err)
 {
 	const struct zygote_def *def = def_of(d);
-	int rc = def->warm ? def->warm(d, err) : 0;
+	struct zygote *z = daemon_state(d);
 
-	malloc_trim(0); /* what is dirty here costs every fork */
-	return rc;
+	z->plugged = false;
+	return def->warm ? def->warm(d, err) : 0;
+}
+
+/*
+ * Every page that a child writes to becomes its own.  What start-up has freed lies scattered over the heap, and a
+ * child's first allocations would take from it and dirty a page each.  So all of it is allocated here, once, and never
+ * used: children then allocate from the end of the heap, one page after another.
+ */
+static void plug_heap(void)
+{
+	char *top;
+
+	malloc_trim(0);
+	top = (char *)sbrk(0) - mallinfo2().keepcost;
+	for (size_t size = PLUG_LARGEST; size >= 16; size -= size > 1024 ? 256 : 16) {
+		for (;;) {
+			char *volatile p = malloc(size);
+
+			if (p && p < top && p > top - PLUG_HEAP)
+				continue;
+			free(p);
+			break;
+		}
+	}
 }
 
 static void note_boot_id(void)
@@ -94,6 +121,7 @@ static void child_ended(struct ev_child *ec, int status)
 
 static void fork_session(struct daemon *d, struct session_start *s)
 {
+	struct zygote *z = daemon_state(d);
 	size_t n = strlen(s->user) + 1;
 	struct child *c = xcalloc(1, sizeof(*c) + n);
 	pid_t pid;
@@ -101,6 +129,10 @@ static void fork_session(struct daemon *d, struct session_start *s)
 	c->d = d;
 	c->number = s->number;
 	memcpy(c->user, s->user, n);
+	if (!z->plugged) {
+		z->plugged = true;
+		plug_heap();
+	}
 	log_flush(); /* else the child would send the lines again */
 	pid = fork();
 	if (pid == 0)
