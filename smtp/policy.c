@@ -1,5 +1,6 @@
 /* policy.c - the TLS policy of a next hop: smtp_tls_policy_maps, asked once while the next hop is in use; else the
  * default. */
+#include "conf/conf_lex.h"
 #include "ipc/api_rewrite.h"
 #include "smtp/smtp.h"
 
@@ -104,7 +105,7 @@ static bool ask_next(struct job *j)
 	struct rw_access q = {0};
 
 	for (unsigned i = 0; i <= j->policy_table; i++)
-		if (!sv_token(&rest, " \t\r\n,", &table))
+		if (conf_lex_word(&rest, ", \t\r\n", &table) != 1)
 			return false;
 	j->policy_table++;
 	q.table = table;
