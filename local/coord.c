@@ -231,6 +231,19 @@ bool rcpt_keep_who(struct rcpt *r, const struct rw_local *who)
 	return true;
 }
 
+static void found(struct rcpt *r, const struct rw_local *who)
+{
+	if (!rcpt_keep_who(r, who))
+		rcpt_finish(r, DV_DEFERRED, "4.3.0", "too much for one delivery");
+	else if (who->status == ERR_NOT_FOUND)
+		unknown_user(r);
+	else if (who->status < 0)
+		rcpt_finish(r, DV_DEFERRED, "4.3.0", "cannot tell whose mail this is: " SV_FMT,
+		    SV_ARG(r->who.reason.n > 0 ? r->who.reason : sv_str(err_name(who->status))));
+	else
+		begin(r);
+}
+
 static void resolved(void *arg, int status, struct msg *reply)
 {
 	struct rcpt *r = arg;
@@ -240,28 +253,24 @@ static void resolved(void *arg, int status, struct msg *reply)
 		rcpt_finish(r, DV_DEFERRED, "4.3.0", "address resolver failure");
 		return;
 	}
-	if (!rcpt_keep_who(r, &who))
-		rcpt_finish(r, DV_DEFERRED, "4.3.0", "too much for one delivery");
-	else if (who.status == ERR_NOT_FOUND)
-		unknown_user(r);
-	else if (who.status < 0)
-		rcpt_finish(r, DV_DEFERRED, "4.3.0", "cannot tell whose mail this is: " SV_FMT,
-		    SV_ARG(r->who.reason.n > 0 ? r->who.reason : sv_str(err_name(who.status))));
-	else
-		begin(r);
+	who_keep(r->job->c, r->in->rcpt.addr, &who);
+	found(r, &who);
 }
 
 static void start_rcpt(struct job *j, struct rcpt *r)
 {
 	struct msg_out m = MSG_OUT_INIT;
+	struct rw_local who;
 
 	if (job_loops(j, r->in->rcpt.addr)) {
 		rcpt_finish(r, DV_BOUNCED, "5.4.6", "mail forwarding loop for " SV_FMT, SV_ARG(r->in->rcpt.addr));
-		return;
+	} else if (who_find(j->c, r->in->rcpt.addr, &who)) {
+		found(r, &who);
+	} else {
+		rw_address_put(&m, r->in->rcpt.addr);
+		peer_call(j->c->rewrite, RW_LOCAL, &m, RW_MS, resolved, r);
+		msg_out_free(&m);
 	}
-	rw_address_put(&m, r->in->rcpt.addr);
-	peer_call(j->c->rewrite, RW_LOCAL, &m, RW_MS, resolved, r);
-	msg_out_free(&m);
 }
 
 /* The message dies with the handler: the job decodes a copy of its own. */

@@ -35,6 +35,7 @@ struct coord {
 	struct coord_conf conf;
 	struct peer *rewrite, *cleanup;
 	struct kid *kids; /* children by class and uid:gid */
+	struct who *who;  /* recent answers of rewrite */
 	struct ev_timer kid_timer;
 	struct ev_pool *pool;
 	char *scan; /* header bytes of the message whose Delivered-To fields are read */
@@ -123,6 +124,10 @@ void from_line(const struct rcpt *r, struct buf *out);			/* mbox "From " line, n
 /* expand.c: $name in forward_path, luser_relay; the environment of a command. */
 int expand_names(const struct rcpt *r, struct sv text, struct buf *out, struct err *err);
 size_t command_env(struct rcpt *r, struct sv env[LC_ENV_MAX]);
+
+/* who.c: recent answers of rewrite; views of who_find are valid until the end of the turn. */
+bool who_find(struct coord *c, struct sv addr, struct rw_local *out);
+void who_keep(struct coord *c, struct sv addr, const struct rw_local *who);
 
 /* kids.c */
 void kid_call(struct coord *c, const char *class, uint32_t uid, uint32_t gid, uint16_t type, const struct msg_out *m,

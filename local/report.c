@@ -6,21 +6,26 @@ static const char *const status_names[] = {"", "sent", "deferred", "bounced", "e
 /* Two significant digits, at most `digits` behind the point, no zeros at the end: the form of Postfix's logs. */
 void report_delay(char out[24], int64_t us, unsigned digits)
 {
+	static const int64_t scale[] = {1, 10, 100};
 	unsigned most = us >= 10000000 ? 0 : us >= 1000000 ? 1 : 2;
-	size_t n;
+	char text[24], *end = text + sizeof(text), *p = end;
+	int64_t v;
 
-	if (us < 0)
-		us = 0;
 	if (digits > most)
 		digits = most;
-	snprintf(out, 24, "%.*f", (int)digits, (double)us / 1e6);
-	n = strlen(out);
-	if (digits == 0)
-		return;
-	while (out[n - 1] == '0')
-		out[--n] = '\0';
-	if (out[n - 1] == '.')
-		out[n - 1] = '\0';
+	v = us > 0 ? (us + 500000 / scale[digits]) / (1000000 / scale[digits]) : 0;
+	for (; digits > 0; digits--, v /= 10) {
+		if (p != end || v % 10 != 0)
+			*--p = (char)('0' + v % 10);
+	}
+	if (p != end)
+		*--p = '.';
+	do {
+		*--p = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	memcpy(out, p, (size_t)(end - p));
+	out[end - p] = '\0';
 }
 
 void report_log(const struct rcpt *r)

@@ -10,7 +10,7 @@
 #include "ev/ev_work.h"
 #include "store/mdir_save.h"
 
-#define SYNC_TOGETHER 4	    /* messages of a group for which one syncfs is cheaper */
+#define SYNC_TOGETHER 2	    /* messages of a group for which one syncfs is cheaper */
 #define SYNC_SLOW_MS 100    /* a syncfs that takes longer ... */
 #define SYNC_ALONE_MS 10000 /* ... means fsync for this long */
 

@@ -126,10 +126,13 @@ static int copy_flush(struct copy *c, struct err *err)
 
 static uint64_t count_lines(const char *p, size_t n)
 {
+	const char *end = p + n;
 	uint64_t lines = 0;
 
-	for (size_t i = 0; i < n; i++)
-		lines += p[i] == '\n';
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		lines++;
+		p++;
+	}
 	return lines;
 }
 
