@@ -70,12 +70,24 @@ static const char *const level_words[] = {
     [LOG_LVL_FATAL] = "fatal: ",
 };
 
+/* The usual line is printable ASCII and goes in as it is. */
+static void put_text(struct buf *out, struct sv text)
+{
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] >= ' ' && text.p[n] <= '~')
+		n++;
+	buf_addsv(out, sv_head(text, n));
+	if (n < text.n)
+		text_printable(out, sv_skip(text, n));
+}
+
 static void put_line(struct lines *l, const char *ident, unsigned long pid, unsigned level, struct sv text)
 {
 	size_t before = l->out.n;
 
 	buf_printf(&l->out, "%s %s %s[%lu]: %s", l->stamp, l->host, ident, pid, level_words[level]);
-	text_printable(&l->out, text);
+	put_text(&l->out, text);
 	buf_addc(&l->out, '\n');
 	if (l->out.overflow) { /* a line goes in whole or not at all */
 		l->out.n = before;

@@ -16,11 +16,11 @@
 #include "smtp/content.h"
 #include "tls/tls_stream.h"
 
-#define SMTP_JOBS_PAUSE 1500	/* jobs of one caller at which its channel is no longer read ... */
-#define SMTP_JOBS_RESUME 1000	/* ... until so few are left */
-#define SMTP_IN_MAX 65536	/* unread bytes from a server */
-#define SMTP_OUT_MAX (1u << 20) /* unsent bytes to a server; a pipelined command group must fit */
-#define SMTP_OWN_ADDRS 256	/* own addresses that are kept */
+#define SMTP_JOBS_PAUSE 1500	  /* jobs of one caller at which its channel is no longer read ... */
+#define SMTP_JOBS_RESUME 1000	  /* ... until so few are left */
+#define SMTP_IN_MAX 65536	  /* unread bytes from a server */
+#define SMTP_OUT_MAX (512u << 10) /* unsent bytes to a server; a pipelined command group must fit */
+#define SMTP_OWN_ADDRS 256	  /* own addresses that are kept */
 
 enum tls_level { TLS_LVL_NONE, TLS_LVL_MAY, TLS_LVL_ENCRYPT, TLS_LVL_VERIFY, TLS_LVL_SECURE };
 
