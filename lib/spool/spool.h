@@ -68,7 +68,7 @@ uint64_t spool_room(const struct spool *s); /* bytes that are free for us */
 /* Names of the queue, in no order, a part at a time. */
 struct spool_scan {
 	int fd;
-	char part[32768];
+	_Alignas(8) char part[32768]; /* as getdents64 fills it */
 	size_t at, n;
 };
 int spool_scan_open(const struct spool *s, struct spool_scan *sc, struct err *err);
