@@ -10,15 +10,28 @@ def _name(text):
     return b"".join(bytes([len(p)]) + p.encode() for p in text.split(".") if p) + b"\0"
 
 
+def _close(sock):
+    try:
+        sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it
+    except OSError:
+        pass
+    sock.close()
+
+
 class NameServer:
     """Authoritative for everything: add(name, type, ...); unknown names do not exist."""
 
     def __init__(self, address="127.0.0.1"):
-        self.records, self.failing, self.questions = {}, set(), []
+        self.records, self.failing, self.large, self.questions, self.by_tcp = {}, set(), set(), [], 0
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((address, 0))
         self.port = self.sock.getsockname()[1]
+        self.tcp = socket.socket()
+        self.tcp.bind((address, self.port))
+        self.tcp.listen(8)
+        self.closed = False
         threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._run_tcp, daemon=True).start()
 
     def add(self, name, kind, *data):
         """add("b.test", MX, 10, "mx1.b.test"); add("mx1.b.test", A, "127.0.0.2")"""
@@ -35,7 +48,11 @@ class NameServer:
     def fail(self, name):
         self.failing.add(name)
 
-    def _answer(self, packet):
+    def only_by_tcp(self, name):
+        """Answers about this name are too large for UDP."""
+        self.large.add(name)
+
+    def _answer(self, packet, tcp=False):
         labels, at = [], 12
         while packet[at]:
             labels.append(packet[at + 1:at + 1 + packet[at]].decode("ascii", "replace"))
@@ -50,6 +67,8 @@ class NameServer:
             found = self.records[name].get(kind, [])
         elif not any(n.endswith("." + name) for n in self.records):
             rcode = 3
+        if name in self.large and not tcp:
+            return packet[:2] + struct.pack(">HHHHH", 0x8780, 1, 0, 0, 0) + question
         out = packet[:2] + struct.pack(">HHHHH", 0x8580 | rcode, 1, len(found), 0, 0) + question
         for rdata in found:
             out += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1, len(rdata)) + rdata
@@ -65,12 +84,25 @@ class NameServer:
             except (IndexError, struct.error):
                 continue
 
+    def _run_tcp(self):
+        while True:
+            try:
+                conn, _ = self.tcp.accept()
+                with conn, conn.makefile("rb") as f:
+                    size = f.read(2)
+                    while len(size) == 2:
+                        answer = self._answer(f.read(struct.unpack(">H", size)[0]), True)
+                        self.by_tcp += 1
+                        conn.sendall(struct.pack(">H", len(answer)) + answer)
+                        size = f.read(2)
+            except OSError:
+                if self.closed:
+                    return
+
     def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it
-        except OSError:
-            pass
-        self.sock.close()
+        self.closed = True
+        _close(self.sock)
+        _close(self.tcp)
 
 
 class MailHost:
@@ -140,8 +172,4 @@ class MailHost:
             return
 
     def close(self):
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it
-        except OSError:
-            pass
-        self.sock.close()
+        _close(self.sock)

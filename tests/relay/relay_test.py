@@ -104,6 +104,52 @@ def names_that_do_not_work():
                      r"Name service error for name=nosuch\.test type=\w+: Host not found\)")
 
 
+def answers_too_large_for_udp():
+    with Setting() as s:
+        host = s.host("127.0.0.2")
+        s.domain("big.test", (10, "127.0.0.2"))
+        s.dns.only_by_tcp("big.test")
+        s.send("bob@big.test")
+        wait_for("delivery", lambda: host.messages)
+        check("the answer came by TCP", s.dns.by_tcp > 0)
+
+
+def broken_tls_means_no_tls():
+    """Opportunistic: the same host again in the clear.  With encrypt: the mail waits."""
+    ehlo = "250-sink.test\r\n250 STARTTLS"
+    for level, status in (("may", "sent"), ("encrypt", "deferred")):
+        with Setting(smtp_tls_security_level=level) as s:
+            s.host("127.0.0.2", EHLO=ehlo, STAR="220 go\r\n250 this is no TLS")
+            s.domain("b.test", (10, "127.0.0.2"))
+            s.send("bob@b.test")
+            s.m.wait_log(r"to=<bob@b\.test>.*status=" + status)
+
+
+def reload_in_a_delivery():
+    """A delivery that is under way at a reload is finished by the old process, once."""
+    with Setting() as s:
+        hold = []
+
+        def slow(conn, line):
+            hold.append(conn)
+            wait_for("go", lambda: "go" in hold, 60)
+            return "250 2.0.0 Ok"
+
+        host = s.host("127.0.0.2", end=slow)
+        s.domain("b.test", (10, "127.0.0.2"))
+        s.send("bob@b.test")
+        wait_for("a delivery under way", lambda: hold)
+        old = s.m.pids("smtp")
+        s.m.tool("merpati", "reload")
+        wait_for("new processes", lambda: set(s.m.pids("smtp")) - set(old))
+        hold.append("go")
+        s.m.wait_log(r"to=<bob@b\.test>.*status=sent")
+        s.m.wait_log(r": removed")
+        wait_for("the end of the old process", lambda: len(set(s.m.pids("smtp")) & set(old)) < len(old))
+        s.send("carl@b.test")
+        wait_for("the next message", lambda: len(host.messages) == 2)
+
+
 def hostile_hosts():
     """Each is given up within its bounds; the next message is served."""
     def endless(conn, line):
@@ -203,5 +249,6 @@ def smtp_killed_in_a_delivery():
 
 
 if __name__ == "__main__":
-    merpati.main(next_mx_when_the_first_is_down, answers, names_that_do_not_work, hostile_hosts, connection_is_used_again,
+    merpati.main(next_mx_when_the_first_is_down, answers, names_that_do_not_work,
+                 answers_too_large_for_udp, broken_tls_means_no_tls, reload_in_a_delivery, hostile_hosts, connection_is_used_again,
                  deferred_mail_goes_out_later, resolver_stopped_or_killed, smtp_killed_in_a_delivery)
