@@ -29,6 +29,8 @@ struct rule {
 	enum { ARG_NONE, ARG_TABLE, ARG_DOMAIN, ARG_WARN } arg; /* WARN: the rule after it only warns */
 	enum verdict (*ask)(struct access_ctx *c);
 };
+/* The rule of Postfix's restrictions that do not work here: VERDICT_DUNNO, and a warning at the start. */
+enum verdict access_unsupported(struct access_ctx *c);
 extern const struct rule access_rules[];
 extern const size_t access_nrules;
 

@@ -54,12 +54,36 @@ void access_keys_address(struct access_keys *k, struct sv addr)
 	}
 }
 
+/* The local part without its extension, "" where it has none. */
+static struct sv without_extension(struct sv local, const char *delimiters)
+{
+	for (size_t i = 1; i < local.n; i++) {
+		if (local.p[i] != '\0' && strchr(delimiters, local.p[i]) != NULL)
+			return sv_head(local, i);
+	}
+	return SV("");
+}
+
+void access_keys_login(struct access_keys *k, struct sv addr, const char *delimiters)
+{
+	ssize_t at = sv_rchr(addr, '@');
+	struct sv local = at < 0 ? addr : sv_head(addr, (size_t)at);
+	struct sv base = without_extension(local, delimiters);
+
+	k->n = k->used = 0;
+	add(k, addr);
+	if (base.n > 0)
+		add_pair(k, base, sv_skip(addr, local.n));
+	if (at >= 0)
+		add(k, sv_skip(addr, (size_t)at));
+}
+
 void access_keys_mail(struct access_keys *k, struct sv addr, const char *delimiters)
 {
 	ssize_t at = sv_rchr(addr, '@');
 	struct sv local = at < 0 ? addr : sv_head(addr, (size_t)at);
 	struct sv domain = at < 0 ? SV("") : sv_skip(addr, (size_t)at + 1);
-	struct sv base = SV("");
+	struct sv base = without_extension(local, delimiters);
 
 	k->n = k->used = 0;
 	if (addr.p == NULL)
@@ -67,10 +91,6 @@ void access_keys_mail(struct access_keys *k, struct sv addr, const char *delimit
 	if (addr.n == 0) {
 		add(k, SV("<>"));
 		return;
-	}
-	for (size_t i = 1; i < local.n && base.n == 0; i++) {
-		if (strchr(delimiters, local.p[i]) != NULL && local.p[i] != '\0')
-			base = sv_head(local, i);
 	}
 	add(k, addr);
 	if (base.n > 0)

@@ -20,5 +20,7 @@ void access_keys_host(struct access_keys *k, struct sv host);
 void access_keys_address(struct access_keys *k, struct sv addr);
 /* Begins: user+ext@domain, user@domain, domain and its parents, user+ext@, user@; "<>" for the null address. */
 void access_keys_mail(struct access_keys *k, struct sv addr, const char *delimiters);
+/* Begins: user+ext@domain, user@domain, @domain, for smtpd_sender_login_maps. */
+void access_keys_login(struct access_keys *k, struct sv addr, const char *delimiters);
 
 #endif

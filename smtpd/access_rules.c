@@ -4,6 +4,7 @@
 #include "proto/smtp_ext.h"
 #include "smtpd/access.h"
 #include "smtpd/access_keys.h"
+#include "smtpd/access_lists.h"
 #include "smtpd/facts.h"
 
 static const struct smtpd_conf *conf(const struct access_ctx *c)
@@ -411,98 +412,70 @@ static enum verdict check_any(struct access_ctx *c)
 	}
 }
 
-/* ---- DNS lists ---- */
+/* ---- who may use which sender ---- */
 
-static enum verdict listed(struct access_ctx *c, struct sv name, struct fact **found)
+/* Is the authenticated user in a list of login names?  Or, for nobody, is the list empty? */
+static bool owns(struct sv list, struct sv user)
 {
-	*found = fact_dns(c->s, name, RS_A);
-	if (*found == NULL)
-		return VERDICT_WAIT;
-	return (*found)->status == 0 && (*found)->n > 0 ? VERDICT_REJECT : VERDICT_DUNNO;
+	struct sv word;
+
+	while (sv_token(&list, " \t,", &word)) {
+		if (user.n > 0 && sv_ieq(word, user))
+			return true;
+	}
+	return false;
 }
 
-/* "4.3.2.1.zone" for the client; false where there is no address. */
-static bool reverse_in(struct access_ctx *c, char name[512])
+static enum verdict login_mismatch(struct access_ctx *c, bool authenticated, bool stranger)
 {
-	char rev[80];
-	char *cut;
+	struct sv tables = sv_str(conf(c)->login_maps), table,
+		  user = sv_str(c->s->sasl_user != NULL ? c->s->sasl_user : "");
+	struct access_keys k;
 
-	if (c->s->local || (c->s->from.ss_family != AF_INET && c->s->from.ss_family != AF_INET6))
-		return false;
-	dns_reverse_name(&c->s->from, rev);
-	cut = strstr(rev, ".in-addr.arpa");
-	if (cut == NULL)
-		cut = strstr(rev, ".ip6.arpa");
-	if (cut == NULL)
-		return false;
-	*cut = '\0';
-	snprintf(name, 512, "%s.%s", rev, c->arg);
-	return true;
-}
-
-static enum verdict rbl_client(struct access_ctx *c)
-{
-	char name[512];
-	struct fact *f;
-	enum verdict v;
-
-	if (!reverse_in(c, name))
+	if (sender(c).n == 0 || (user.n > 0 ? !authenticated : !stranger))
 		return VERDICT_DUNNO;
-	v = listed(c, sv_str(name), &f);
-	if (v != VERDICT_REJECT)
-		return v;
-	f = fact_dns(c->s, sv_str(name), RS_TXT);
-	if (f == NULL)
-		return VERDICT_WAIT;
-	struct sv why = f->status == 0 && f->n > 0 ? sv_head(f->first, 200) : SV("");
-	return access_refuse(c, conf(c)->rbl_code, "5.7.1",
-	    "Service unavailable; Client host [%s] blocked using %s%s" SV_FMT, c->s->addr, c->arg,
-	    why.n > 0 ? "; " : "", SV_ARG(why));
+	access_keys_login(&k, sender(c), conf(c)->delimiter);
+	while (sv_token(&tables, " \t\r\n,", &table)) {
+		CLEANUP(freep) char *name = sv_dup(table);
+		struct fact *f = fact_access(c->s, name, k.key, k.n);
+		if (f == NULL)
+			return VERDICT_WAIT;
+		if (f->status == ERR_NOT_FOUND)
+			continue;
+		if (f->status != 0)
+			return lookup_failure(c, sender(c));
+		if (owns(f->text, user))
+			return VERDICT_DUNNO;
+		return user.n == 0 ? access_refuse(c, 553, "5.7.1",
+					 "<" SV_FMT ">: Sender address rejected: not logged in", SV_ARG(sender(c)))
+				   : access_refuse(c, 553, "5.7.1",
+					 "<" SV_FMT ">: Sender address rejected: not owned by user " SV_FMT,
+					 SV_ARG(sender(c)), SV_ARG(user));
+	}
+	if (user.n == 0)
+		return VERDICT_DUNNO; /* nobody owns it */
+	return access_refuse(c, 553, "5.7.1", "<" SV_FMT ">: Sender address rejected: not owned by user " SV_FMT,
+	    SV_ARG(sender(c)), SV_ARG(user));
 }
 
-static enum verdict dnswl_client(struct access_ctx *c)
+static enum verdict any_mismatch(struct access_ctx *c)
 {
-	char name[512];
-	struct fact *f;
-	enum verdict v;
-
-	if (!reverse_in(c, name))
-		return VERDICT_DUNNO;
-	v = listed(c, sv_str(name), &f);
-	return v == VERDICT_REJECT ? VERDICT_PERMIT : v;
+	return login_mismatch(c, true, true);
 }
 
-static enum verdict rhsbl(struct access_ctx *c, struct sv dom, const char *kind)
+static enum verdict auth_mismatch(struct access_ctx *c)
 {
-	char name[512];
-	struct fact *f;
-	enum verdict v;
-
-	if (dom.n == 0 || !smtp_host_valid(dom, false) || sv_eqs(dom, "unknown"))
-		return VERDICT_DUNNO;
-	snprintf(name, sizeof(name), SV_FMT ".%s", SV_ARG(dom), c->arg);
-	v = listed(c, sv_str(name), &f);
-	if (v != VERDICT_REJECT)
-		return v;
-	return access_refuse(c, conf(c)->rbl_code, "5.7.1", "Service unavailable; %s [" SV_FMT "] blocked using %s",
-	    kind, SV_ARG(dom), c->arg);
+	return login_mismatch(c, true, false);
 }
 
-static enum verdict rhsbl_sender(struct access_ctx *c)
+static enum verdict unauth_mismatch(struct access_ctx *c)
 {
-	struct sv local, dom;
-	smtp_path_split(sender(c), &local, &dom);
-	return rhsbl(c, dom, "Sender address");
+	return login_mismatch(c, false, true);
 }
 
-static enum verdict rhsbl_helo(struct access_ctx *c)
+enum verdict access_unsupported(struct access_ctx *c ATTR_UNUSED)
 {
-	return rhsbl(c, helo(c), "Helo command");
-}
-
-static enum verdict rhsbl_client(struct access_ctx *c)
-{
-	return rhsbl(c, sv_str(c->s->name), "Client host");
+	return VERDICT_DUNNO;
 }
 
 const struct rule access_rules[] = {
@@ -545,10 +518,37 @@ const struct rule access_rules[] = {
     {"check_sender_access", ARG_TABLE, check_sender},
     {"check_recipient_access", ARG_TABLE, check_rcpt},
     {"check_sasl_access", ARG_TABLE, check_sasl},
-    {"reject_rbl_client", ARG_DOMAIN, rbl_client},
-    {"permit_dnswl_client", ARG_DOMAIN, dnswl_client},
-    {"reject_rhsbl_sender", ARG_DOMAIN, rhsbl_sender},
-    {"reject_rhsbl_helo", ARG_DOMAIN, rhsbl_helo},
-    {"reject_rhsbl_client", ARG_DOMAIN, rhsbl_client},
+    {"reject_rbl_client", ARG_DOMAIN, access_rbl_client},
+    {"permit_dnswl_client", ARG_DOMAIN, access_dnswl_client},
+    {"reject_rhsbl_sender", ARG_DOMAIN, access_rhsbl_sender},
+    {"reject_rhsbl_helo", ARG_DOMAIN, access_rhsbl_helo},
+    {"reject_rhsbl_client", ARG_DOMAIN, access_rhsbl_client},
+    {"reject_sender_login_mismatch", ARG_NONE, any_mismatch},
+    {"reject_authenticated_sender_login_mismatch", ARG_NONE, auth_mismatch},
+    {"reject_unauthenticated_sender_login_mismatch", ARG_NONE, unauth_mismatch},
+    {"reject_known_sender_login_mismatch", ARG_NONE, any_mismatch},
+    {"check_policy_service", ARG_TABLE, access_unsupported},
+    {"check_ccert_access", ARG_TABLE, access_unsupported},
+    {"check_client_a_access", ARG_TABLE, access_unsupported},
+    {"check_client_mx_access", ARG_TABLE, access_unsupported},
+    {"check_client_ns_access", ARG_TABLE, access_unsupported},
+    {"check_helo_a_access", ARG_TABLE, access_unsupported},
+    {"check_helo_mx_access", ARG_TABLE, access_unsupported},
+    {"check_helo_ns_access", ARG_TABLE, access_unsupported},
+    {"check_sender_a_access", ARG_TABLE, access_unsupported},
+    {"check_sender_mx_access", ARG_TABLE, access_unsupported},
+    {"check_sender_ns_access", ARG_TABLE, access_unsupported},
+    {"check_recipient_a_access", ARG_TABLE, access_unsupported},
+    {"check_recipient_mx_access", ARG_TABLE, access_unsupported},
+    {"check_recipient_ns_access", ARG_TABLE, access_unsupported},
+    {"reject_rhsbl_recipient", ARG_DOMAIN, access_unsupported},
+    {"reject_rhsbl_reverse_client", ARG_DOMAIN, access_unsupported},
+    {"permit_rhswl_client", ARG_DOMAIN, access_unsupported},
+    {"permit_mx_backup", ARG_NONE, access_unsupported},
+    {"permit_naked_ip_address", ARG_NONE, access_unsupported},
+    {"reject_unknown_forward_client_hostname", ARG_NONE, access_unsupported},
+    {"reject_unverified_recipient", ARG_NONE, access_unsupported},
+    {"reject_unverified_sender", ARG_NONE, access_unsupported},
+    {"sleep", ARG_DOMAIN, access_unsupported},
 };
 const size_t access_nrules = ARRAY_LEN(access_rules);

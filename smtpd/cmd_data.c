@@ -8,12 +8,16 @@ static void data_checked(struct session *s);
 static void message_end(struct session *s);
 static void message_checked(struct session *s);
 
-/* "ESMTPSA" (RFC 3848). */
+/* "ESMTPSA" (RFC 3848), "UTF8SMTP". */
 static void with_protocol(const struct session *s, char out[16])
 {
 	bool ext = s->esmtp || s->g->conf.lmtp;
+	bool utf8 = s->txn->args.smtputf8;
+	const char *name = !utf8	     ? session_proto(s)
+			   : s->g->conf.lmtp ? "UTF8LMTP"
+					     : "UTF8SMTP"; /* RFC 6531 section 4.3 */
 
-	snprintf(out, 16, "%s%s%s", session_proto(s), ext && s->tls ? "S" : "", ext && s->sasl_user != NULL ? "A" : "");
+	snprintf(out, 16, "%s%s%s", name, ext && s->tls ? "S" : "", ext && s->sasl_user != NULL ? "A" : "");
 }
 
 static void begin_content(struct session *s)
@@ -341,7 +345,7 @@ static void on_committed(void *arg, int status, struct msg *m)
 		if (done.status == ERR_LIMIT)
 			code = 452;
 		if (done.status == ERR_SYNTAX || done.status == ERR_NOT_FOUND || done.status == ERR_DENIED)
-			code = s->g->conf.soft_bounce ? 450 : 550;
+			code = 550;
 		if (n == 0)
 			snprintf(dsn, sizeof(dsn), code >= 500 ? "5.0.0" : "4.3.0");
 		dsn[0] = code >= 500 ? '5' : '4';

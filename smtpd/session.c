@@ -152,8 +152,17 @@ static void send_reply(struct session *s, int code, const char *dsn, struct sv t
 {
 	CLEANUP(buf_freep) struct buf out = BUF_INIT(4 * REPLY_MAX);
 
+	char soft[SMTP_DSN_MAX];
+
 	if (s->stream == NULL || s->dead)
 		return;
+	if (code >= 500 && s->g->conf.soft_bounce) {
+		code -= 100;
+		if (dsn != NULL && dsn[0] == '5') {
+			snprintf(soft, sizeof(soft), "4%s", dsn + 1);
+			dsn = soft;
+		}
+	}
 	smtp_reply_format(&out, code, dsn, text);
 	/* A stream that failed says so through on_close; output that does not fit cannot be: no command is read then.
 	 */

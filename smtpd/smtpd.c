@@ -61,8 +61,14 @@ static int start(struct daemon *d, struct err *err)
 
 static void on_accept(struct daemon *d, const struct listener *l, int fd, const struct sockaddr_storage *from)
 {
+	static const char busy[] = "421 4.3.2 All server ports are busy\r\n";
 	struct smtpd *g = daemon_state(d);
 
+	if (g->sessions >= g->conf.session_limit) {
+		(void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		close(fd);
+		return;
+	}
 	session_new(g, fd, from, !l->is_inet && !g->conf.lmtp);
 }
 

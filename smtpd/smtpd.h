@@ -49,7 +49,7 @@ struct rule_list {
 
 /* Parameters, read once; texts belong to the process's configuration. */
 struct smtpd_conf {
-	const char *myhostname, *myorigin, *banner, *mail_name, *delimiter;
+	const char *myhostname, *myorigin, *banner, *mail_name, *delimiter, *login_maps;
 	uint64_t timeout_s, error_sleep_s, size_limit, rcpt_limit, rcpt_overshoot, line_limit;
 	uint64_t soft_errors, hard_errors, junk_limit;
 	uint64_t conn_limit, conn_rate, msg_rate, rcpt_rate, auth_rate, tls_rate, rate_unit_s;

@@ -22,6 +22,12 @@ static int restrictions(struct smtpd_conf *out, const struct conf *c, struct err
 			err_prefix(err, "%s", lists[i].name);
 			return rc;
 		}
+		for (size_t k = 0; k < out->rules[lists[i].stage].n; k++) {
+			const struct rule *rule = out->rules[lists[i].stage].use[k].rule;
+			if (rule->ask == access_unsupported)
+				log_warn("%s: restriction %s is not supported, it decides nothing", lists[i].name,
+				    rule->name);
+		}
 	}
 	return 0;
 }
@@ -178,10 +184,9 @@ static void numbers(struct smtpd_conf *out, const struct conf *c)
 	for (size_t i = 0; i < ARRAY_LEN(ints); i++)
 		*ints[i].to = conf_int(c, ints[i].name);
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-		int code = (int)conf_int(c, codes[i].name);
-		*codes[i].to = code >= 500 && out->soft_bounce ? code - 100 : code;
+		*codes[i].to = (int)conf_int(c, codes[i].name);
 	}
-	out->unlisted_code[0] = out->unlisted_code[MAIL_CLASS_OTHER] = out->soft_bounce ? 450 : 550;
+	out->unlisted_code[0] = out->unlisted_code[MAIL_CLASS_OTHER] = 550;
 	out->timeout_s = conf_time(c, "smtpd_timeout");
 	out->error_sleep_s = conf_time(c, "smtpd_error_sleep_time");
 	out->rate_unit_s = conf_time(c, "anvil_rate_time_unit");
@@ -227,7 +232,9 @@ int smtpd_conf_load(struct smtpd_conf *out, const struct conf *c, struct err *er
 	    .myorigin = conf_str(c, "myorigin"),
 	    .banner = conf_str(c, "smtpd_banner"),
 	    .mail_name = conf_str(c, "mail_name"),
-	    .delimiter = conf_str(c, "recipient_delimiter")};
+	    .delimiter = conf_str(c, "recipient_delimiter"),
+	    .login_maps = conf_str(c, "smtpd_sender_login_maps"),
+	    .session_limit = conf_int(c, "smtpd_session_limit")};
 	switches(out, c);
 	numbers(out, c);
 	content_conf(out, c);
