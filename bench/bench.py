@@ -6,7 +6,6 @@ The peers are Debian's packages, unpacked (not installed) into a private mount n
 fresh journaled ext4 (a loop image).  Rounds alternate between the products; medians and all rounds are printed.
 CPU is what the server's processes used (/proc, children included); memory is PSS.
 """
-import warnings
 import os
 import re
 import shutil
@@ -19,10 +18,6 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "harness"))
 USERS, SIZE, SESSIONS = 100, 4096, 20
-warnings.simplefilter("ignore", DeprecationWarning)
-import crypt  # noqa: E402  (yescrypt, until Python 3.13 drops it)
-
-YESCRYPT_SALT = "$y$j9T$merpatibench$"
 
 
 def run(*command, **keywords):
@@ -229,9 +224,8 @@ class Dovecot:
         self.imap, self.imaps = 19143, 19993
         os.makedirs(os.path.join(self.top, "mail"))
         run("chown", "-R", "5000:5000", os.path.join(self.top, "mail"))
-        hashed = crypt.crypt("secret", YESCRYPT_SALT)
         write(os.path.join(self.top, "users"), "".join(
-            "user%d@example.test:{CRYPT}%s:5000:5000::%s/mail/user%d\n" % (i, hashed, self.top, i) for i in range(USERS)))
+            "user%d@example.test:{PLAIN}secret:5000:5000::%s/mail/user%d\n" % (i, self.top, i) for i in range(USERS)))
         write(os.path.join(self.top, "dovecot.conf"), """
 base_dir = {top}/run
 state_dir = {top}/state
@@ -281,12 +275,14 @@ default_vsz_limit = 0
 """.format(top=self.top, cert=certificate, key=key, imap=self.imap, imaps=self.imaps))
         os.makedirs(os.path.join(self.top, "run"))
         os.makedirs(os.path.join(self.top, "state"))
-        run("dovecot", "-c", os.path.join(self.top, "dovecot.conf"))
-        self.pid = int(open(os.path.join(self.top, "run/master.pid")).read())
+        self.process = subprocess.Popen(["dovecot", "-F", "-c", os.path.join(self.top, "dovecot.conf")],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
         wait("Dovecot listens", lambda: listens(self.imap))
 
     def stop(self):
-        subprocess.run(["doveadm", "-c", os.path.join(self.top, "dovecot.conf"), "stop"], stderr=subprocess.DEVNULL)
+        self.process.terminate()
+        self.process.wait()
 
 
 def listens(port):
@@ -345,6 +341,9 @@ def relay(env, product):
 
 def login(env, product, tls=0):
     logins = env.messages
+    # Each user once before the clock runs: with us a success is cached (yescrypt is paid once per auth_cache_ttl); Dovecot
+    # has the cheapest scheme that it knows, {PLAIN}.
+    load(env.build, "imap_load", product.imap, 0, 2, USERS, USERS, "user%lu@" + product.domain, "secret")
     cpu = cpu_seconds(product.pid)
     seconds = load(env.build, "imap_load", product.imaps if tls else product.imap, tls, SESSIONS, logins, USERS,
                    "user%lu@" + product.domain, "secret")
