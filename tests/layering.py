@@ -43,7 +43,8 @@ OWNERS = {
     r"lmdb\.h": ["lib/maps", "lib/store", "lib/auth", "qmgr", "tools"], r"uthash\.h|utlist\.h": ["lib/base"],
 }
 # Calls that stand in one place only.
-CALLS = {r"\bsetresuid\(": ["master/spawn.c", "lib/daemon/session.c", "lib/sandbox/sandbox_test.c"]}
+CALLS = {r"\bsetresuid\(": ["master/spawn.c", "lib/daemon/session.c", "lib/sandbox/sandbox_test.c",
+    "tools/postmap_write.c"]}
 
 
 def closure(names):
