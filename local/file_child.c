@@ -5,6 +5,7 @@
 #include "local/file_child.h"
 #include "local/local.h"
 #include "local/sync.h"
+#include "store/delivered.h"
 #include "store/mdir_save.h"
 
 #define THREADS 64	      /* syncs and long copies in flight; those that wait for the journal share its commit */
@@ -82,6 +83,17 @@ static void save_others(struct save *s)
 	}
 }
 
+/* For the session that opens the mailbox next; a cache, so nothing hangs on it. */
+static void keep_summary(struct save *s)
+{
+	char folder[LC_PATH_MAX + 1];
+
+	for (size_t i = 0; s->req.summary.n > 0 && i < s->req.n; i++) {
+		snprintf(folder, sizeof(folder), SV_FMT, SV_ARG(s->req.target[i].folder));
+		(void)delivered_append(folder, s->req.target[i].unique, s->req.summary);
+	}
+}
+
 /* All but the sync of the first target.  Touches nothing but s: it may run in a thread. */
 static void save_write(struct save *s)
 {
@@ -94,6 +106,7 @@ static void save_write(struct save *s)
 	s->written = save_one(s, &s->sync.m, &s->req.target[0], s->folder, s->unique, &err) == 0;
 	if (s->written) {
 		save_others(s);
+		keep_summary(s);
 		return;
 	}
 	for (size_t i = 0; i < s->req.n; i++)

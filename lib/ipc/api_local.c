@@ -39,6 +39,7 @@ static bool take_fd(struct msg *m, int *fd)
 void lc_save_put(struct msg_out *m, const struct lc_save *s)
 {
 	put_sv(m, s->head);
+	put_sv(m, s->summary);
 	mail_content_put(m, &s->content);
 	put_u64(m, s->n);
 	for (size_t i = 0; i < s->n; i++) {
@@ -51,8 +52,8 @@ void lc_save_put(struct msg_out *m, const struct lc_save *s)
 
 bool lc_save_get(struct msg *m, struct lc_save *s)
 {
-	if (!get_svmax(m, &s->head, LC_HEAD_MAX) || !mail_content_get(m, &s->content) ||
-	    !get_count(m, &s->n, LC_TARGETS_MAX) || s->n == 0)
+	if (!get_svmax(m, &s->head, LC_HEAD_MAX) || !get_svmax(m, &s->summary, MAIL_SUMMARY_MAX) ||
+	    !mail_content_get(m, &s->content) || !get_count(m, &s->n, LC_TARGETS_MAX) || s->n == 0)
 		return false;
 	for (size_t i = 0; i < s->n; i++) {
 		struct lc_target *t = &s->target[i];

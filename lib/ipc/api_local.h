@@ -38,7 +38,8 @@ struct lc_target {
 	struct sv unique;  /* file name without sizes */
 };
 struct lc_save {
-	struct sv head; /* lines put before the message */
+	struct sv head;	   /* lines put before the message */
+	struct sv summary; /* of the file as it will be, or "" */
 	struct mail_content content;
 	size_t n;
 	struct lc_target target[LC_TARGETS_MAX];

@@ -107,8 +107,11 @@ int mailbox_open(struct store *st, struct sv name, unsigned flags, struct mailbo
 		mailbox_close(&mb);
 		return rc;
 	}
-	if (!(flags & (MB_NO_SCAN | MB_READONLY)) && !strcmp(dir, "."))
-		clean_tmp(st);
+	if (!(flags & (MB_NO_SCAN | MB_READONLY))) {
+		if (!strcmp(dir, "."))
+			clean_tmp(st);
+		mb_take_delivered(mb);
+	}
 	mb->told = mb->snap.n;
 	mb->keywords_new = false;
 	*out = mb;
@@ -236,6 +239,8 @@ int mailbox_refresh(struct mailbox *mb, bool expunge, struct mailbox_changes *ou
 		rc = mb_sync(mb, false, err);
 		if (rc)
 			return rc;
+		if (!(mb->flags & MB_READONLY))
+			mb_take_delivered(mb);
 	}
 	c.exists = mb->snap.n > before;
 	if (expunge)

@@ -102,4 +102,7 @@ int mb_keywords_load(struct mailbox *mb);
 int mb_lock(struct mailbox *mb, struct err *err); /* nests */
 void mb_unlock(struct mailbox *mb);
 
+/* Puts summaries that came with delivered messages into the index; costs one system call when there are none. */
+void mb_take_delivered(struct mailbox *mb);
+
 #endif

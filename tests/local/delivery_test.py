@@ -83,6 +83,24 @@ def test_virtual(m):
     check("nothing left in tmp", not glob.glob(os.path.join(m.info["mail_root"], "example.test/*/tmp/*")))
 
 
+def test_summary(m):
+    """What smtpd worked out is in the index before the session opens a message."""
+    with m.imap("user1") as c:
+        c.select()
+    send(m, "user1@example.test", "summary one")
+    path = [p for p in m.wait_mail("user1", 2) if "summary one" in read(p)][0]
+    check("record beside the mail", os.path.exists(os.path.join(m.info["mail_root"], "example.test/user1/merpati-delivered")))
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace("summary one", "SUMMARY TWO"))
+    with m.imap("user1") as c:
+        c.select()
+        got = b" ".join(x if isinstance(x, bytes) else b" ".join(x) for x in c.fetch("1:*", "(ENVELOPE)")[1])
+        check("from the record: %r" % got, b"summary one" in got and b"SUMMARY TWO" not in got)
+    check("taken", not os.path.exists(os.path.join(m.info["mail_root"], "example.test/user1/merpati-delivered")))
+
+
 def test_alias_list(m):
     before = len(m.maildir("user0")), len(m.maildir("user1"))
     aliases(m, both="user0, user1@example.test")
@@ -163,7 +181,7 @@ def test_unknown(m):
 
 def all_of_them():
     with merpati.Instance(users=2) as m:
-        for test in (test_virtual, test_alias_list, test_owner, test_file_command_list, test_system_user, test_loops,
+        for test in (test_virtual, test_summary, test_alias_list, test_owner, test_file_command_list, test_system_user, test_loops,
                      test_unknown):
             test(m)
             print("  ok", test.__name__, flush=True)
