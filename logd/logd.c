@@ -1,6 +1,6 @@
 /*
- * logd.c - writes the log file for all programs.  master makes one socket per process and gives its other end to logd
- * together with the name that goes before each line, so a program cannot write in the name of another.
+ * logd.c - writes the log file for all programs.  master makes one packet socket per process and gives its other end to
+ * logd together with the name that goes before each line, so a program cannot write in the name of another.
  */
 #include <limits.h>
 #include <sys/socket.h>
@@ -16,7 +16,6 @@
 #define LOGD_BATCH 16	      /* datagrams a system call */
 #define LOGD_PER_TURN 64      /* datagrams taken from one process before the others have their turn */
 #define LOGD_RETRY_MS 1000    /* until the next try when the file could not be written */
-#define LOGD_SWEEP_MS 30000   /* between looks for sockets whose process is gone */
 #define LOGD_DATAGRAM 4096
 
 struct source {
@@ -30,7 +29,7 @@ static struct logd {
 	struct daemon *d;
 	struct lines lines;
 	struct ev_defer flush;
-	struct ev_timer retry, sweep;
+	struct ev_timer retry;
 	struct source *sources;
 	size_t nsources;
 	char in[LOGD_BATCH][LOGD_DATAGRAM];
@@ -108,26 +107,6 @@ static void on_source(struct ev_io *io, uint32_t events)
 		source_free(s);
 }
 
-/*
- * A datagram socket does not say that its peer has closed.  Sending nothing to it does: ECONNREFUSED then, and one
- * empty datagram in a queue that nobody reads otherwise.
- */
-static void on_sweep(struct ev_timer *t)
-{
-	struct source *s, *next;
-
-	DL_FOREACH_SAFE (logd.sources, s, next) {
-		if (send(s->io.fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL) == 0)
-			continue;
-		if (errno != ECONNREFUSED && errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN)
-			continue;
-		source_read(s);
-		ev_defer(daemon_ev(logd.d), &logd.flush, flush_now);
-		source_free(s);
-	}
-	ev_timer_start(daemon_ev(logd.d), t, LOGD_SWEEP_MS, on_sweep);
-}
-
 static void add_source(struct sv ident, unsigned long pid, int fd)
 {
 	struct source *s;
@@ -201,7 +180,6 @@ static int logd_start(struct daemon *d, struct err *err)
 		return ERR_SYS;
 	logd_paths[0].path = slash == path ? "/" : xstrndup(path, (size_t)(slash - path));
 	logd_paths[0].access = SANDBOX_WRITE;
-	ev_timer_start(daemon_ev(d), &logd.sweep, LOGD_SWEEP_MS, on_sweep);
 	return 0;
 }
 

@@ -293,7 +293,8 @@ void job_agent_closed(struct serve_conn *c)
 		free(a);
 		return;
 	}
-	DL_FOREACH_SAFE (s->jobs, j, next) {
+	for (j = s->jobs; j; j = next) {
+		next = j->next;
 		if (j->agent != a || (j->conn && j->conn->phase == PH_FINAL))
 			continue;
 		if (j->conn) {

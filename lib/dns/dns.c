@@ -273,22 +273,24 @@ struct ev *dns_ev(struct dns *dns)
 void dns_free(struct dns **dnsp)
 {
 	struct dns *dns = *dnsp;
-	struct dns_query *q, *nextq;
+	struct dns_query *q;
 	struct entry *e, *next;
 
 	*dnsp = NULL;
 	if (!dns)
 		return;
 	HASH_ITER (hh, dns->entries, e, next) {
-		DL_FOREACH_SAFE (e->waiters, q, nextq)
+		while ((q = e->waiters)) {
+			DL_DELETE(e->waiters, q);
 			free(q);
+		}
 		entry_free(e);
 	}
-	DL_FOREACH_SAFE (dns->ready, q, nextq) {
+	while ((q = dns->ready)) {
+		DL_DELETE(dns->ready, q);
 		unkeep(q->answer);
 		free(q);
 	}
-	dns->ready = NULL;
 	ev_defer_cancel(dns->ev, &dns->deliver);
 	dns->backend->free(dns->ctx);
 	dns->dead = true;

@@ -49,11 +49,13 @@ static void ask(void *ctx, const struct rs_query *q, uint64_t timeout_ms, dns_do
 static void ask_free(void *ctx)
 {
 	struct asker *s = ctx;
-	struct ask *k, *next;
+	struct ask *k;
 
 	peer_free(&s->peer);
-	DL_FOREACH_SAFE (s->asks, k, next)
+	while ((k = s->asks)) {
+		DL_DELETE(s->asks, k);
 		free(k);
+	}
 	free(s);
 }
 

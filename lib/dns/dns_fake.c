@@ -78,14 +78,16 @@ static void ask(void *ctx, const struct rs_query *q, uint64_t timeout_ms, dns_do
 static void fake_free(void *ctx)
 {
 	struct fake *f = ctx;
-	struct fake_ask *k, *nextk;
-	struct fake_record *r, *nextr;
+	struct fake_ask *k;
+	struct fake_record *r;
 
-	DL_FOREACH_SAFE (f->asks, k, nextk) {
+	while ((k = f->asks)) {
+		DL_DELETE(f->asks, k);
 		ev_timer_stop(&k->timer);
 		free(k);
 	}
-	LL_FOREACH_SAFE (f->records, r, nextr) {
+	while ((r = f->records)) {
+		LL_DELETE(f->records, r);
 		free(r->name);
 		free(r->data);
 		free(r);
