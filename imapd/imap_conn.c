@@ -4,7 +4,7 @@
 #include <malloc.h>
 #include <poll.h>
 
-#define READ_SIZE 8192
+#define READ_SIZE 4000 /* with buf's spare byte less than a page */
 #define READ_SIZE_BULK 65536
 
 static void on_input(struct ev_io *io, uint32_t events);

@@ -3,11 +3,19 @@
  * the other files of this folder.
  */
 #include "imapd/imap.h"
+
+#include <malloc.h>
+
 #include "message/charset.h"
+
+#define MMAP_THRESHOLD (32 << 10) /* bytes */
 
 static int warm(struct daemon *d ATTR_UNUSED, struct err *err ATTR_UNUSED)
 {
+	/* A threshold that stays: output blocks and the index's lists go back to the system when they are freed. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	charset_warm();
+	malloc_trim(0);
 	return 0;
 }
 
