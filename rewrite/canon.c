@@ -10,8 +10,26 @@ void canon_split(struct sv addr, struct sv *local, struct sv *domain)
 	*domain = at < 0 ? SV_NONE : sv_skip(addr, (size_t)at + 1);
 }
 
+static bool is_atext(unsigned char ch)
+{
+	return ascii_isalnum(ch) || ch >= 0x80 || (ch && strchr("!#$%&'*+-/=?^_`{|}~", ch));
+}
+
+static bool is_dot_string(struct sv s)
+{
+	if (s.n == 0 || s.p[0] == '.' || s.p[s.n - 1] == '.')
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '.' ? s.p[i - 1] == '.' : !is_atext((unsigned char)s.p[i]))
+			return false;
+	}
+	return true;
+}
+
 bool canon_is_routed(const struct canon_conf *c, struct sv local)
 {
+	if (!c->dequoted && !is_dot_string(local))
+		return false;
 	return sv_chr(local, '@') > 0 || (c->percent_hack && sv_chr(local, '%') > 0) ||
 	       (c->swap_bangpath && sv_chr(local, '!') > 0);
 }
@@ -39,6 +57,18 @@ static void split_old(const struct canon_conf *c, struct sv addr, struct sv *loc
 	}
 }
 
+/* Four numbers with dots between; their size does not matter here. */
+static bool is_ipv4(struct sv s)
+{
+	size_t dots = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		dots += s.p[i] == '.';
+		if (s.p[i] != '.' && !ascii_isdigit((unsigned char)s.p[i]))
+			return false;
+	}
+	return dots == 3;
+}
+
 int canon_address(const struct canon_conf *c, struct sv addr, struct buf *out)
 {
 	struct sv local, domain;
@@ -54,8 +84,14 @@ int canon_address(const struct canon_conf *c, struct sv addr, struct buf *out)
 		domain = sv_str(c->myorigin);
 	while (domain.n > 1 && domain.p[domain.n - 1] == '.')
 		domain.n--;
+	if (domain.p && domain.n == 0)
+		domain = c->null_domain ? sv_str(c->myorigin) : domain;
 	(void)buf_addsv(out, local);
-	if (domain.p) {
+	if (domain.p && c->numeric_domain && is_ipv4(domain)) {
+		(void)buf_adds(out, "@[");
+		(void)buf_addsv(out, domain);
+		(void)buf_addc(out, ']');
+	} else if (domain.p) {
 		(void)buf_addc(out, '@');
 		(void)buf_addsv(out, domain);
 		if (c->append_dot_mydomain && domain.n > 0 && domain.p[0] != '[' && sv_chr(domain, '.') < 0) {
@@ -64,22 +100,6 @@ int canon_address(const struct canon_conf *c, struct sv addr, struct buf *out)
 		}
 	}
 	return out->overflow ? ERR_LIMIT : 0;
-}
-
-static bool is_atext(unsigned char ch)
-{
-	return ascii_isalnum(ch) || ch >= 0x80 || (ch && strchr("!#$%&'*+-/=?^_`{|}~", ch));
-}
-
-static bool is_dot_string(struct sv s)
-{
-	if (s.n == 0 || s.p[0] == '.' || s.p[s.n - 1] == '.')
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '.' ? s.p[i - 1] == '.' : !is_atext((unsigned char)s.p[i]))
-			return false;
-	}
-	return true;
 }
 
 int canon_quoted(struct sv addr, struct buf *out)

@@ -10,6 +10,9 @@
 struct canon_conf {
 	const char *myorigin, *mydomain;
 	bool append_at_myorigin, append_dot_mydomain, swap_bangpath, percent_hack;
+	bool dequoted;	     /* look for routing operators in local parts that need quotes too */
+	bool null_domain;    /* "user@" is a local address */
+	bool numeric_domain; /* user@1.2.3.4 is user@[1.2.3.4] */
 };
 
 /* Appends the canonical form; "" stays "".  0, ERR_SYNTAX, or ERR_LIMIT (out->max). */

@@ -71,7 +71,13 @@ static void test_canon(void **state)
 	    {"user@a.b.", "user@a.b"}, {"@a,@b:user@c.d", "user@c.d"}, {"site!user", "user@site.example.org"},
 	    {"user%far.test", "user@far.test"}, {"user@[1.2.3.4]", "user@[1.2.3.4]"}, {"a b@x.y", "a b@x.y"},
 	    {"@x", NULL}, {"a@b@c.d", "a@b@c.d"}, {"", ""}};
-	struct canon_conf c = {"mx.example.org", "example.org", true, true, true, true};
+	struct canon_conf c = {.myorigin = "mx.example.org",
+	    .mydomain = "example.org",
+	    .append_at_myorigin = true,
+	    .append_dot_mydomain = true,
+	    .swap_bangpath = true,
+	    .percent_hack = true,
+	    .dequoted = true};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct buf b = BUF_INIT(1024);
@@ -82,6 +88,16 @@ static void test_canon(void **state)
 		buf_free(&b);
 	}
 	struct buf b = BUF_INIT(1024);
+	c.null_domain = c.numeric_domain = true;
+	assert_int_equal(canon_address(&c, SV("u@"), &b) + canon_address(&c, SV(" "), &b), 0);
+	assert_true(sv_starts(buf_sv(&b), SV("u@mx.example.org")));
+	buf_reset(&b);
+	assert_int_equal(canon_address(&c, SV("u@1.2.3.4"), &b), 0);
+	assert_string_equal(buf_cstr(&b), "u@[1.2.3.4]");
+	buf_reset(&b);
+	assert_true(canon_is_routed(&c, SV("a b%c")));
+	c.dequoted = false;
+	assert_false(canon_is_routed(&c, SV("a b%c")));
 	assert_int_equal(canon_quoted(SV("a \"b@x.y"), &b), 0);
 	assert_string_equal(buf_cstr(&b), "\"a \\\"b\"@x.y");
 	buf_reset(&b);

@@ -1,11 +1,9 @@
 /* setup.c - parameters and tables of rewrite; see rw.h. */
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <pwd.h>
 
 #include "base/clock.h"
-#include "base/fsutil.h"
 #include "conf/conf_expand.h"
 #include "conf/conf_lex.h"
 #include "conf/conf_params.h"
@@ -156,22 +154,6 @@ static void read_interfaces(struct rw *g)
 			g->ninterfaces++;
 }
 
-/* myorigin = /etc/mailname: the first line of that file. */
-static int read_myorigin(struct rw *g, struct err *err)
-{
-	const char *text = conf_str(g->conf, "myorigin");
-	CLEANUP(buf_freep) struct buf b = BUF_INIT(4096);
-	if (text[0] != '/') {
-		g->myorigin = xstrdup(text);
-		return 0;
-	}
-	if (fs_read_file(AT_FDCWD, text, &b, err) < 0)
-		return err_prefix(err, "parameter myorigin");
-	struct sv rest = buf_sv(&b);
-	g->myorigin = sv_dup(sv_trim(sv_cut(&rest, "\n")));
-	return g->myorigin[0] ? 0 : err_set(err, ERR_SYNTAX, "parameter myorigin: %.150s is empty", text);
-}
-
 static int read_default_privs(struct rw *g, struct err *err)
 {
 	const char *name = conf_str(g->conf, "default_privs");
@@ -196,6 +178,9 @@ static void read_plain(struct rw *g)
 	    .append_dot_mydomain = conf_bool(c, "append_dot_mydomain"),
 	    .swap_bangpath = conf_bool(c, "swap_bangpath"),
 	    .percent_hack = conf_bool(c, "allow_percent_hack"),
+	    .dequoted = conf_bool(c, "resolve_dequoted_address"),
+	    .null_domain = conf_bool(c, "resolve_null_domain"),
+	    .numeric_domain = conf_bool(c, "resolve_numeric_domain"),
 	};
 	g->delimiters = conf_str(c, "recipient_delimiter");
 	g->relayhost = conf_str(c, "relayhost");
@@ -218,9 +203,8 @@ int rw_setup(struct rw *g, const struct conf *conf, struct err *err)
 {
 	g->conf = conf;
 	g->store = map_store_new(unix_lookup, g);
-	int r = read_myorigin(g, err);
-	if (r == 0)
-		r = read_default_privs(g, err);
+	g->myorigin = conf_str(conf, "myorigin");
+	int r = read_default_privs(g, err);
 	if (r < 0)
 		return r;
 	read_plain(g);
@@ -247,6 +231,5 @@ void rw_clear(struct rw *g)
 	match_list_free(&g->mailbox_domains);
 	map_store_free(&g->store);
 	users_free(&g->users);
-	free((void *)(uintptr_t)g->myorigin);
 	*g = (struct rw){0};
 }

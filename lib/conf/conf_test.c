@@ -4,12 +4,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+
+#include "base/fsutil.h"
 #include "conf/conf.h"
 #include "conf/conf_expand.h"
 #include "conf/conf_lex.h"
 #include "conf/conf_near.h"
 #include "conf/maincf.h"
 #include "conf/mastercf.h"
+#include "testing/tmpdir.h"
 
 static bool lookup(void *ctx, struct sv name, struct sv *value)
 {
@@ -179,6 +183,36 @@ static void test_maincf(void **state)
 	maincf_free(&mc);
 }
 
+/* Debian's way: the name stands in a file. */
+static void test_origin_file(void **state)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	char *dir = tmpdir_new();
+	char *text = xasprintf(
+	    "myorigin = %s/mailname\nmyhostname = h.$myorigin\nalias_maps = hash:/a, nis:mail.aliases\n", dir);
+	char *path = xasprintf("%s/mailname", dir);
+	struct maincf *mc = parse(text, &problems);
+	(void)state;
+	maincf_check(mc, NULL, &problems);
+	assert_int_equal(problems.errors, 1);
+	conf_problems_clear(&problems);
+	maincf_free(&mc);
+	assert_int_equal(fs_replace_file(AT_FDCWD, path, SV("mail.example.org\nx\n"), 0644, NULL), 0);
+	mc = parse(text, &problems);
+	maincf_check(mc, NULL, &problems);
+	assert_int_equal(problems.errors, 0);
+	assert_int_equal(problems.warnings, 1);
+	assert_non_null(strstr(problems.v[0].text, "nis:mail.aliases"));
+	assert_int_equal(problems.v[0].line, 3);
+	assert_value(mc, "myorigin", "mail.example.org");
+	assert_value(mc, "myhostname", "h.mail.example.org");
+	conf_problems_clear(&problems);
+	maincf_free(&mc);
+	free(text);
+	free(path);
+	tmpdir_remove(&dir);
+}
+
 static void test_maincf_errors(void **state)
 {
 	static const char text[] = "  orphan\n"
@@ -243,6 +277,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_expand), cmocka_unit_test(test_expand_limits),
 	    cmocka_unit_test(test_table), cmocka_unit_test(test_check), cmocka_unit_test(test_maincf),
-	    cmocka_unit_test(test_maincf_errors), cmocka_unit_test(test_blob)};
+	    cmocka_unit_test(test_origin_file), cmocka_unit_test(test_maincf_errors), cmocka_unit_test(test_blob)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,9 +216,35 @@ bool maincf_lookup(const struct maincf_view *view, struct sv name, struct sv *va
 	return true;
 }
 
+/*
+ * myorigin = /etc/mailname: the first line of that file is the value.  Read once; an unreadable file leaves the path,
+ * which no address can have as its domain, and maincf_check says so.
+ */
+static struct sv origin_of_file(const struct maincf *mc, struct sv path)
+{
+	struct maincf_host_value *h = NULL;
+	CLEANUP(buf_freep) struct buf b = BUF_INIT(4096);
+	HASH_FIND(hh, *mc->host, path.p, path.n, h);
+	if (!h) {
+		h = xcalloc(1, sizeof(*h));
+		h->name = sv_dup(path);
+		HASH_ADD_KEYPTR(hh, *mc->host, h->name, path.n, h);
+		if (fs_read_file(AT_FDCWD, h->name, &b, NULL) == 0) {
+			struct sv rest = buf_sv(&b);
+			h->value = sv_dup(sv_trim(sv_cut(&rest, "\n")));
+		}
+	}
+	return h->value && h->value[0] ? sv_str(h->value) : path;
+}
+
 static bool lookup_cb(void *ctx, struct sv name, struct sv *value)
 {
-	return maincf_lookup(ctx, name, value);
+	const struct maincf_view *view = ctx;
+	if (!maincf_lookup(view, name, value))
+		return false;
+	if (value->n > 1 && value->p[0] == '/' && sv_eqs(name, "myorigin"))
+		*value = origin_of_file(view->mc, *value);
+	return true;
 }
 
 int maincf_expand(const struct maincf *mc, struct sv text, const struct conf_pair *overrides, size_t n, struct buf *out,
@@ -237,7 +263,7 @@ int maincf_value(const struct maincf *mc, const char *name, const struct conf_pa
 {
 	struct maincf_view view = {mc, overrides, n};
 	struct sv raw = SV_NONE;
-	if (!maincf_lookup(&view, sv_str(name), &raw))
+	if (!lookup_cb(&view, sv_str(name), &raw))
 		return err_set(err, ERR_NOT_FOUND, "unknown parameter %.200s", name);
 	return maincf_expand(mc, raw, overrides, n, out, err);
 }

@@ -3,6 +3,9 @@
  * other programs see only conf.h.  Nothing here reads the clock, the host name or the interfaces: what depends on the
  * host comes from a hook (maincf_host_default in maincf_host.h is the real one).
  *
+ * One value is a file: "myorigin = /path" stands for the first line of that file; it is read when the value is asked
+ * for.
+ *
  * Problems are collected, never printed: all of a file at once, each with file and line.
  */
 #ifndef MERPATI_MAINCF_H

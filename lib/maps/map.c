@@ -38,7 +38,11 @@ static const struct {
     {"cdb", &map_kind_lmdb}, {"sdbm", &map_kind_lmdb}, {"texthash", &map_kind_texthash}, {"inline", &map_kind_inline},
     {"regexp", &map_kind_regexp}, {"pcre", &map_kind_pcre}, {"cidr", &map_kind_cidr}, {"static", &map_kind_static},
     {"unionmap", &map_kind_union}, {"pipemap", &map_kind_pipe}, {"randmap", &map_kind_rand}, {"fail", &map_kind_fail},
-    {"environ", &map_kind_environ}, {"proxy", &map_kind_proxy}, {"unix", &map_kind_unix}};
+    {"environ", &map_kind_environ}, {"proxy", &map_kind_proxy}, {"unix", &map_kind_unix}, {"ldap", &map_kind_missing},
+    {"memcache", &map_kind_missing}, {"mysql", &map_kind_missing}, {"netinfo", &map_kind_missing},
+    {"nis", &map_kind_missing}, {"nisplus", &map_kind_missing}, {"pgsql", &map_kind_missing},
+    {"redis", &map_kind_missing}, {"socketmap", &map_kind_missing}, {"sqlite", &map_kind_missing},
+    {"tcp", &map_kind_missing}};
 
 static const struct map_kind *kind_of(struct sv type)
 {
@@ -54,7 +58,8 @@ void map_note(struct map_open *o, unsigned line, const char *fmt, ...)
 	size_t before = b->n;
 	va_list ap;
 	va_start(ap, fmt);
-	(void)buf_printf(b, "%s map " SV_FMT ", line %u: ", o->type, SV_ARG(sv_head(o->name, 200)), line);
+	if (line)
+		(void)buf_printf(b, "%s map " SV_FMT ", line %u: ", o->type, SV_ARG(sv_head(o->name, 200)), line);
 	(void)buf_vprintf(b, fmt, ap);
 	(void)buf_addc(b, '\n');
 	va_end(ap);

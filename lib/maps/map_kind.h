@@ -31,9 +31,9 @@ struct map_kind {
 
 extern const struct map_kind map_kind_lmdb, map_kind_texthash, map_kind_inline, map_kind_regexp, map_kind_pcre,
     map_kind_cidr, map_kind_static, map_kind_union, map_kind_pipe, map_kind_rand, map_kind_fail, map_kind_environ,
-    map_kind_proxy, map_kind_unix;
+    map_kind_missing, map_kind_proxy, map_kind_unix;
 
-/* A line for map_store_notes: "type map name, line N: text". */
+/* A line for map_store_notes: "type map name, line N: text"; line 0: the text alone. */
 void map_note(struct map_open *o, unsigned line, const char *fmt, ...) ATTR_PRINTF(3, 4);
 /* A table inside this one. */
 int map_inner(struct map_open *o, struct sv spec, struct map **out, struct err *err);

@@ -41,6 +41,14 @@ static int open_env(struct lmdb_map *l, const char *path, struct err *err)
 	return 0;
 }
 
+static void warn_if_older(struct map_open *o, const char *path)
+{
+	CLEANUP(freep) char *source = sv_dup(o->name);
+	struct stat st;
+	if (stat(source, &st) == 0 && S_ISREG(st.st_mode) && st.st_mtim.tv_sec > o->st.st_mtim.tv_sec)
+		map_note(o, 0, "database %s is older than source file %s", path, source);
+}
+
 static int lmdb_open(struct map_open *o, void **ctx, struct err *err)
 {
 	char path[4096];
@@ -52,6 +60,7 @@ static int lmdb_open(struct map_open *o, void **ctx, struct err *err)
 	l = xcalloc(1, sizeof(*l));
 	if (stat(path, &o->st) == 0) {
 		r = open_env(l, path, err);
+		warn_if_older(o, path);
 	} else if (errno == ENOENT) {
 		struct err text_err = {0};
 		r = map_text_load(o, &l->text, &text_err);

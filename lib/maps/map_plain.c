@@ -46,6 +46,13 @@ static int environ_lookup(void *ctx, struct sv key, struct buf *value, struct er
 	return buf_adds(value, v) < 0 ? err_set(err, ERR_LIMIT, "the value is too long") : 1;
 }
 
+/* A type that others have: the table is there, and cannot tell. */
+static int missing_open(struct map_open *o, void **ctx, struct err *err)
+{
+	(void)ctx;
+	return err_set(err, ERR_TEMP, "type %s is not supported", o->type);
+}
+
 #define RAND_MAX_CHOICES 1000
 
 struct rand_map {
@@ -127,6 +134,8 @@ const struct map_kind map_kind_static = {
 const struct map_kind map_kind_fail = {.name = "fail", .open = fail_open, .lookup = fail_lookup, .close = free};
 const struct map_kind map_kind_environ = {
     .name = "environ", .open = fail_open, .lookup = environ_lookup, .close = free};
+const struct map_kind map_kind_missing = {
+    .name = "missing", .open = missing_open, .lookup = fail_lookup, .close = free};
 const struct map_kind map_kind_rand = {
     .name = "randmap", .open = rand_open, .lookup = rand_lookup, .close = rand_close};
 const struct map_kind map_kind_unix = {

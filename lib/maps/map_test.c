@@ -76,7 +76,7 @@ static void test_plain(void **state)
 	    {"pipemap:{inline:{a=z},fail:x}", "a", "!"}, {"fail:foo", "a", "!"}, {"randmap:{a}", "k", "a"},
 	    {"proxy:inline:{a=b}", "a", "b"}, {"proxy:unix:passwd.byname", "bob", "bob:x:1000:1000::/home/bob:/bin/sh"},
 	    {"unix:passwd.byname", "eve", NULL}, {"environ:x", "MERPATI_TEST", "value"},
-	    {"texthash:/nonexistent/x", "a", "!"}};
+	    {"texthash:/nonexistent/x", "a", "!"}, {"mysql:/etc/x.cf", "a", "!"}, {"proxy:ldap:/etc/x.cf", "a", "!"}};
 	static const char *const bad[] = {"inline:{a}", "inline:{a=b", "inline:x", "static:{a", "nosuch:x", "x", ":x",
 	    "lmdb:", "pipemap:{}", "unix:x", "randmap:{}"};
 	struct map_store *s = map_store_new(unix_hook, NULL);
