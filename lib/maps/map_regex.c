@@ -11,6 +11,79 @@
 #define PCRE_MATCH_LIMIT 1000000 /* steps of one match: bad patterns end as ERR_TEMP instead of standing still */
 #define PCRE_HEAP_LIMIT 4096	 /* KiB of one match */
 
+/*
+ * regcomp(3) of glibc copies what is repeated ("x{9}" nine times, "x+" once more) and calls itself for each '(': a
+ * short pattern can take all memory or the whole stack.  So its size is estimated first.
+ */
+#define POSIX_COST_MAX 100000 /* copies of single characters */
+#define POSIX_DEPTH_MAX 200   /* '(' inside '(' */
+
+static uint64_t capped(uint64_t v)
+{
+	return v > POSIX_COST_MAX ? POSIX_COST_MAX + 1 : v;
+}
+
+/* The factor of a repetition operator at the start of *s, which is skipped; 0 when there is none. */
+static uint64_t posix_repeat(struct sv *s)
+{
+	uint64_t low = 0, high = 0;
+	size_t i = 1;
+	if (s->n == 0 || !strchr("*?+{", s->p[0]))
+		return 0;
+	char op = s->p[0];
+	if (op != '{') {
+		*s = sv_skip(*s, 1);
+		return op == '+' ? 2 : 1;
+	}
+	for (; i < s->n && ascii_isdigit((unsigned char)s->p[i]); i++)
+		low = capped(low * 10 + (uint64_t)(s->p[i] - '0'));
+	if (i < s->n && s->p[i] == ',')
+		for (i++; i < s->n && ascii_isdigit((unsigned char)s->p[i]); i++)
+			high = capped(high * 10 + (uint64_t)(s->p[i] - '0'));
+	*s = sv_skip(*s, i < s->n && s->p[i] == '}' ? i + 1 : 1);
+	return 1 + (high > low ? high : low);
+}
+
+/* Skips a bracket expression, whose ']' may stand first. */
+static void posix_skip_class(struct sv *s)
+{
+	size_t i = 1;
+	if (i < s->n && s->p[i] == '^')
+		i++;
+	if (i < s->n)
+		i++;
+	while (i < s->n && s->p[i] != ']')
+		i++;
+	*s = sv_skip(*s, i + 1);
+}
+
+/* Estimate of a pattern up to its end or the ')' that closes the group. */
+static uint64_t posix_cost(struct sv *s, unsigned depth)
+{
+	uint64_t total = 0, factor;
+	if (depth > POSIX_DEPTH_MAX)
+		return POSIX_COST_MAX + 1;
+	while (s->n > 0 && total <= POSIX_COST_MAX) {
+		uint64_t atom = 1;
+		char c = s->p[0];
+		if (c == ')' && depth > 0)
+			return total;
+		if (c == '[') {
+			posix_skip_class(s);
+		} else if (c == '(') {
+			*s = sv_skip(*s, 1);
+			atom = 1 + posix_cost(s, depth + 1);
+			*s = sv_skip(*s, 1);
+		} else {
+			*s = sv_skip(*s, c == '\\' ? 2 : 1);
+		}
+		while ((factor = posix_repeat(s)) > 0)
+			atom = capped(atom * factor);
+		total = capped(total + atom);
+	}
+	return total;
+}
+
 struct posix_pattern {
 	regex_t re;
 	unsigned ngroups;
@@ -32,6 +105,11 @@ static int posix_compile(struct sv *rest, void **pattern, unsigned *ngroups, cha
 			(void)snprintf(why, WHY_SIZE, "unknown regexp option \"%c\": skipping this rule", flags.p[i]);
 			return ERR_SYNTAX;
 		}
+	}
+	struct sv rest_of_pattern = text;
+	if (posix_cost(&rest_of_pattern, 0) > POSIX_COST_MAX) {
+		(void)snprintf(why, WHY_SIZE, "the repetitions of the pattern are too many: skipping this rule");
+		return ERR_SYNTAX;
 	}
 	CLEANUP(freep) char *source = sv_dup(text);
 	struct posix_pattern *p = xcalloc(1, sizeof(*p));

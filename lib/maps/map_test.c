@@ -143,6 +143,11 @@ static void test_rules(void **state)
 		assert_true(sv_find(notes, SV("line 17: unknown regexp option \"q\"")) >= 0);
 		map_store_notes_done(s);
 	}
+	put_file("huge",
+	    "/a++++++++++++++++++++++++++++++++++++++/ x\n/((((a{99}){99}){99}){99})/ y\n/(ab+[+]{2,3}){1,20}/ z\n");
+	assert_lookup(s, "regexp:huge", "abbb++abb+++", "z");
+	assert_true(sv_find(map_store_notes(s), SV("line 2: the repetitions")) >= 0);
+	map_store_notes_done(s);
 	put_file("slow", "/^(a+)+$/ x\n");
 	assert_lookup(s, "pcre:slow", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "!");
 	put_file("c1",
