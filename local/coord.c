@@ -23,6 +23,7 @@ static void job_free(struct job *j)
 		s->n--;
 	}
 	ev_defer_cancel(daemon_ev(c->d), &j->flush);
+	ev_defer_cancel(daemon_ev(c->d), &j->save_turn);
 	fd_close(&j->d.fd);
 	arena_clear(&j->arena);
 	free(j->body);

@@ -75,7 +75,7 @@ struct rcpt {
 	struct dv_result_rcpt result;
 	bool have_sent, have_deferred, have_bounced;
 	struct sv dsn[3], text[3]; /* first outcome of each kind */
-	struct rcpt *next_done;
+	struct rcpt *next_done, *next_save;
 };
 
 struct job {
@@ -93,6 +93,8 @@ struct job {
 	size_t open;	   /* recipients without a result */
 	struct rcpt *done; /* results to be sent */
 	struct ev_defer flush;
+	struct rcpt *saves; /* Maildir deliveries that wait for the end of the turn */
+	struct ev_defer save_turn;
 };
 
 /* coord.c */
@@ -112,14 +114,20 @@ int plan_mailbox(struct rcpt *r, struct err *err);
 int plan_forward(
     struct rcpt *r, struct err *err); /* asks for the .forward files: adds a STEP_LIST; ERR_NOT_FOUND: none */
 
+/* save.c: into Maildirs.  Members of one alias whose mailboxes belong to one user get one file with several names. */
+#define CHILD_MS 300000 /* time for an answer of a child that files or reads */
+bool save_is_maildir(const struct step *s);
+void save_start(struct rcpt *r, const struct step *s);
+
 /* steps.c: asks the children. */
 void step_start(struct rcpt *r, const struct step *s);
 
 /* headers.c */
 void job_read_loops(struct job *j);
 bool job_loops(const struct job *j, struct sv addr);
-void head_lines(const struct rcpt *r, bool delivered, struct buf *out); /* Return-Path, X-Original-To, Delivered-To */
-void from_line(const struct rcpt *r, struct buf *out);			/* mbox "From " line, no line end */
+/* Return-Path, X-Original-To and, unless it is "", Delivered-To. */
+void head_lines(const struct rcpt *r, struct sv delivered, struct buf *out);
+void from_line(const struct rcpt *r, struct buf *out); /* mbox "From " line, no line end */
 
 /* expand.c: $name in forward_path, luser_relay; the environment of a command. */
 int expand_names(const struct rcpt *r, struct sv text, struct buf *out, struct err *err);

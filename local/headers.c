@@ -63,7 +63,7 @@ static void put_addr(struct buf *out, struct sv addr)
 	}
 }
 
-void head_lines(const struct rcpt *r, bool delivered, struct buf *out)
+void head_lines(const struct rcpt *r, struct sv delivered, struct buf *out)
 {
 	const struct mail_rcpt *to = &r->in->rcpt;
 
@@ -72,10 +72,10 @@ void head_lines(const struct rcpt *r, bool delivered, struct buf *out)
 	buf_adds(out, ">\nX-Original-To: ");
 	put_addr(out, to->orig.n > 0 ? to->orig : to->addr);
 	buf_adds(out, "\n");
-	if (!delivered)
+	if (delivered.n == 0)
 		return;
 	buf_adds(out, "Delivered-To: ");
-	put_addr(out, to->addr);
+	put_addr(out, delivered);
 	buf_adds(out, "\n");
 }
 

@@ -1,30 +1,14 @@
 /* steps.c - asks the children to do one step of a recipient's delivery. */
 #include "local/coord.h"
-#include "message/summary.h"
-#include "store/mdir_save.h"
 
-#define SAVE_MS 300000	       /* time for filing one message */
 #define USER_MS 60000	       /* time for an answer of rewrite */
 #define COMMAND_GRACE_MS 30000 /* beyond command_time_limit: the child ends the command itself and answers */
-#define STEP_NAMES 1000000u    /* file names of further steps of one recipient do not meet those of other recipients */
-
-static bool is_maildir(const struct step *s)
-{
-	return (s->kind == STEP_MAILBOX || s->kind == STEP_FILE) && sv_ends(s->text, SV("/"));
-}
 
 static void step_done(void *arg, int status, struct msg *reply)
 {
 	struct rcpt *r = arg;
 	struct lc_done d;
 
-	/* A child that ended with the work in hand (a restart, a kill): a Maildir delivery may be repeated at once, it
-	 * finds its own file. */
-	if (status == ERR_CLOSED && !r->again && is_maildir(r->now)) {
-		r->again = true;
-		step_start(r, r->now);
-		return;
-	}
 	if (status < 0)
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.0"), SV("the delivery process did not answer"));
 	else if (!lc_dones_get(reply, &d, 1))
@@ -32,39 +16,6 @@ static void step_done(void *arg, int status, struct msg *reply)
 	else
 		rcpt_outcome(r, d.status, d.dsn, d.text);
 	rcpt_next(r);
-}
-
-/* The part of a path that must be there already: the base of virtual mailboxes, or the user's home. */
-static uint32_t base_len(const struct rcpt *r, struct sv path)
-{
-	struct sv base = r->who.kind == RW_LOCAL_USER ? r->who.home : sv_str(r->job->c->conf.virtual_base);
-
-	while (base.n > 0 && base.p[base.n - 1] == '/')
-		base.n--;
-	if (base.n > 0 && path.n > base.n + 1 && sv_starts(path, base) && path.p[base.n] == '/')
-		return (uint32_t)base.n + 1;
-	return 0;
-}
-
-static void save(struct rcpt *r, const struct step *s)
-{
-	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX), summary = BUF_INIT(SUMMARY_MAX);
-	struct job *j = r->job;
-	struct lc_save req = {.content = j->d.env.content, .n = 1, .fd = j->d.fd};
-	struct msg_out m = MSG_OUT_INIT;
-	char unique[MDIR_SAVE_UNIQUE_MAX + 1];
-
-	head_lines(r, true, &head);
-	mdir_save_unique(
-	    unique, j->d.env.arrival, j->d.qid, r->in->index + (r->nstep - 1) * STEP_NAMES, j->c->conf.hostname);
-	req.head = buf_sv(&head);
-	/* A cache: a record that does not verify is not worth a word. */
-	if (j->d.env.summary.n > 0 && summary_prefix(j->d.env.summary, req.head, &summary, NULL) == 0)
-		req.summary = buf_sv(&summary);
-	req.target[0] = (struct lc_target){s->text, base_len(r, s->text), sv_str(unique)};
-	lc_save_put(&m, &req);
-	kid_call(j->c, "local_file", s->uid, s->gid, LC_SAVE, &m, SAVE_MS, step_done, r);
-	msg_out_free(&m);
 }
 
 static void append(struct rcpt *r, const struct step *s)
@@ -75,7 +26,7 @@ static void append(struct rcpt *r, const struct step *s)
 	    .path = s->text, .limit = conf->mailbox_limit, .content = r->job->d.env.content, .fd = r->job->d.fd};
 	struct msg_out m = MSG_OUT_INIT;
 
-	head_lines(r, s->kind == STEP_MAILBOX || conf->delivered_file, &head);
+	head_lines(r, s->kind == STEP_MAILBOX || conf->delivered_file ? r->in->rcpt.addr : SV(""), &head);
 	from_line(r, &from);
 	if (s->kind == STEP_MAILBOX)
 		buf_adds(&what, "mailbox");
@@ -85,7 +36,7 @@ static void append(struct rcpt *r, const struct step *s)
 	req.from = buf_sv(&from);
 	req.what = buf_sv(&what);
 	lc_mbox_put(&m, &req);
-	kid_call(r->job->c, "local_file", s->uid, s->gid, LC_MBOX, &m, SAVE_MS, step_done, r);
+	kid_call(r->job->c, "local_file", s->uid, s->gid, LC_MBOX, &m, CHILD_MS, step_done, r);
 	msg_out_free(&m);
 }
 
@@ -100,7 +51,7 @@ static void run(struct rcpt *r, const struct step *s)
 	    .fd = r->job->d.fd};
 	struct msg_out m = MSG_OUT_INIT;
 
-	head_lines(r, conf->delivered_command, &head);
+	head_lines(r, conf->delivered_command ? r->in->rcpt.addr : SV(""), &head);
 	from_line(r, &from);
 	req.head = buf_sv(&head);
 	req.from = buf_sv(&from);
@@ -169,7 +120,7 @@ static void read_list(struct rcpt *r, const struct step *s)
 	if (req.forward)
 		forward_paths(r, s, &text, &req);
 	lc_list_put(&m, &req);
-	kid_call(r->job->c, "local_user", s->uid, s->gid, LC_LIST, &m, SAVE_MS, list_done, r);
+	kid_call(r->job->c, "local_user", s->uid, s->gid, LC_LIST, &m, CHILD_MS, list_done, r);
 	msg_out_free(&m);
 }
 
@@ -220,8 +171,8 @@ void step_start(struct rcpt *r, const struct step *s)
 		read_list(r, s);
 	} else if (s->kind == STEP_COMMAND) {
 		run(r, s);
-	} else if (is_maildir(s)) {
-		save(r, s);
+	} else if (save_is_maildir(s)) {
+		save_start(r, s);
 	} else if (s->kind == STEP_FILE && sv_eqs(s->text, "/dev/null")) {
 		rcpt_outcome(r, DV_SENT, SV("2.0.0"), SV("delivered to file: /dev/null"));
 		rcpt_next(r);

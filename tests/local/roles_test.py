@@ -180,6 +180,23 @@ def check_alias(s, q):
     assert deliver(q, ["noinc@example.test"], transport="local")[0][:2] == (DEFERRED, "4.3.5")
 
 
+def check_links(s, q):
+    """Members of one alias in mailboxes of one user: one file, several names; others get their own."""
+    for i in range(4):
+        user("m%d@example.test" % i, 3, mailbox=base + "/example.test/m%d/" % i)
+    who = [("m0@example.test", "team@example.test"), ("m1@example.test", "team@example.test"),
+           ("m2@example.test", "other@example.test"), "m3@example.test"]
+    for again in range(2):
+        got = deliver(q, who, qid="4LINK")
+        assert [got[i][0] for i in range(4)] == [SENT] * 4, got
+        files = [glob.glob(base + "/example.test/m%d/new/*" % i) for i in range(4)]
+        assert [len(f) for f in files] == [1] * 4, files
+    assert os.path.samefile(files[0][0], files[1][0]) and os.stat(files[0][0]).st_nlink == 2
+    assert os.stat(files[2][0]).st_nlink == 1 and os.stat(files[3][0]).st_nlink == 1
+    assert b"\nDelivered-To: team@example.test\n" in read(files[1][0])
+    assert b"\nDelivered-To: m2@example.test\n" in read(files[2][0])
+
+
 def check_file_and_command(s, q):
     box = home + "/archive"
     user("arch@example.test", 1, rhs=box)
@@ -287,7 +304,7 @@ try:
     with Stage("local", CONF, {"rewrite": rewrite, "cleanup": cleanup}) as stage:
         stage_log = stage.log
         link = stage.connect("qmgr")
-        for check in (check_virtual, check_bounces, check_alias, check_file_and_command, check_forward, check_robust):
+        for check in (check_virtual, check_bounces, check_alias, check_links, check_file_and_command, check_forward, check_robust):
             try:
                 check(stage, link)
             except BaseException:
