@@ -278,7 +278,7 @@ void stream_close_after_flush(struct stream *s, uint64_t within_ms)
 
 struct sv stream_in(const struct stream *s)
 {
-	return sv_of(s->in.p + s->in_at, in_len(s));
+	return s->in.p != NULL ? sv_of(s->in.p + s->in_at, in_len(s)) : SV("");
 }
 
 /* Gives the memory of a drained input buffer back; views of lines live on until the next call, so only from the loop. */

@@ -142,8 +142,9 @@ static int mailbox(struct sv *in, unsigned flags, struct smtp_path *out)
 	int rc = local_part(in, flags, out);
 	if (rc < 0)
 		return rc;
+	/* <postmaster>, and names that the host completes; one with a quoted '@' would be another address in queue form. */
 	if (in->n == 0 || in->p[0] != '@')
-		return 0; /* <postmaster>, and names that the host completes */
+		return sv_chr(sv_of(out->addr, out->n), '@') < 0 ? 0 : ERR_SYNTAX;
 	*in = sv_skip(*in, 1);
 	rc = put(out, '@');
 	return rc < 0 ? rc : domain(in, out);

@@ -65,6 +65,7 @@ static void test_path(void **state ATTR_UNUSED)
 	    {"<\"a b\"@c.org>", 0, 0, "a b@c.org", ""},
 	    {"<\"a\\\"b\"@c.org>", 0, 0, "a\"b@c.org", ""},
 	    {"<\"x@y\"@c.org>", 0, 0, "x@y@c.org", ""},
+	    {"<\"x@y\">", 0, ERR_SYNTAX, "", ""},
 	    {"<\"\"@c.org>", 0, 0, "@c.org", ""},
 	    {"<@r1,@r2:a@b.org>", 0, 0, "a@b.org", ""},
 	    {"<a@[192.0.2.1]>", 0, 0, "a@[192.0.2.1]", ""},
