@@ -34,8 +34,8 @@ static void put_row(struct blob *b, const struct conf_param *row, const char *na
 static bool owned_before(const struct blob *b, size_t row)
 {
 	for (size_t i = 0; i < row; i++)
-		if (conf_param_owned(&conf_params[i], b->program) &&
-		    strcmp(conf_params[i].name, conf_params[row].name) == 0)
+		if (strcmp(conf_params[i].name, conf_params[row].name) == 0 &&
+		    conf_param_owned(&conf_params[i], b->program))
 			return true;
 	return false;
 }

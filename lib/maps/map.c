@@ -246,7 +246,7 @@ void map_store_notes_done(struct map_store *s)
 
 int map_lookup(struct map *m, struct sv key, struct buf *value, struct err *err)
 {
-	char folded[MAP_KEY_MAX];
+	MAP_SCRATCH char folded[MAP_KEY_MAX];
 	if (m->optional_empty || key.n == 0 || key.n > MAP_KEY_MAX)
 		return 0;
 	if (!m->ctx)

@@ -2,6 +2,7 @@
 #include "maps/map_find.h"
 
 #include "base/err.h"
+#include "maps/map_kind.h"
 
 ssize_t map_split_extension(struct sv local, const char *delimiters, bool owner_request_special)
 {
@@ -34,7 +35,7 @@ static int try_key(struct find *f, struct sv key)
 
 static int try_joined(struct find *f, struct sv a, struct sv b)
 {
-	char key[MAP_KEY_MAX];
+	MAP_SCRATCH char key[MAP_KEY_MAX];
 	if (a.n + b.n > sizeof(key))
 		return 0;
 	memcpy(key, a.p, a.n);

@@ -226,7 +226,7 @@ int rules_lookup(void *ctx, struct sv key, struct buf *value, struct err *err)
 {
 	const struct rules *t = ctx;
 	struct rule_match m = {.key = key};
-	char text[MAP_KEY_MAX + 1]; /* with a NUL behind it, as regexec(3) likes it */
+	MAP_SCRATCH char text[MAP_KEY_MAX + 1]; /* with a NUL behind it, as regexec(3) likes it */
 	char space[RULE_SCRATCH] __attribute__((aligned(16)));
 	memcpy(text, key.p, key.n);
 	text[key.n] = '\0';
