@@ -7,9 +7,9 @@ const struct swb_class swb_classes[] = {
     {.name = "smtpd", .binary = "smtpd", .role = "", .user = "merpati-smtpd", .callers = "", .stop_phase = 0},
     {.name = "login", .binary = "login", .role = "", .user = "merpati-login", .callers = "", .stop_phase = 0},
     {.name = "imapd", .binary = "imapd", .role = "", .user = "merpati-imapd", .callers = "", .implicit = true, .zygote = true,
-	.stop_phase = 1},
+	.stop_phase = 0}, /* with login, which waits for the sessions that it relays */
     {.name = "pop3d", .binary = "pop3d", .role = "", .user = "merpati-pop3d", .callers = "", .implicit = true, .zygote = true,
-	.stop_phase = 1},
+	.stop_phase = 0}, /* with login, which waits for the sessions that it relays */
     {.name = "qmgr", .binary = "qmgr", .role = "", .user = "merpati-qmgr", .group = QUEUE_GROUP, .callers = "cleanup",
 	.single = true, .implicit = true, .stop_phase = 1},
     {.name = "smtp", .binary = "smtp", .role = "", .user = "merpati-smtp", .callers = "qmgr", .target = TARGET_SERVICE,
