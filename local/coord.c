@@ -386,6 +386,7 @@ static void read_conf(struct coord_conf *c, const struct conf *conf)
 	    .delivered_forward = has_word(delivered, "forward"),
 	    .first_uid = conf_int(conf, "first_valid_uid"),
 	    .mailbox_limit = conf_int(conf, "mailbox_size_limit"),
+	    .virtual_limit = conf_int(conf, "virtual_mailbox_limit"),
 	    .command_time = conf_time(conf, "command_time_limit"),
 	    .digits = (unsigned)conf_int(conf, "delay_logging_resolution_limit"),
 	};

@@ -66,6 +66,14 @@ static void saved(void *arg, int status, struct msg *reply)
 	free(g);
 }
 
+static bool is_member(const struct rcpt *r, const struct step *s)
+{
+	const struct mail_rcpt *to = &r->in->rcpt;
+
+	return s->kind == STEP_MAILBOX && r->who.kind == RW_LOCAL_VIRTUAL && to->orig.n > 0 &&
+	       !sv_ieq(to->orig, to->addr);
+}
+
 static void send_group(struct group *g)
 {
 	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX), summary = BUF_INIT(SUMMARY_MAX);
@@ -75,7 +83,7 @@ static void send_group(struct group *g)
 	struct lc_save req = {.content = j->d.env.content, .n = g->n, .fd = j->d.fd};
 	struct msg_out m = MSG_OUT_INIT;
 
-	head_lines(first, g->n > 1 ? first->in->rcpt.orig : first->in->rcpt.addr, &head);
+	head_lines(first, is_member(first, first->now) ? first->in->rcpt.orig : first->in->rcpt.addr, &head);
 	req.head = buf_sv(&head);
 	/* A cache: a record that does not verify is not worth a word. */
 	if (j->d.env.summary.n > 0 && summary_prefix(j->d.env.summary, req.head, &summary, NULL) == 0)
@@ -127,12 +135,10 @@ static void turn_over(struct ev_defer *defer)
 
 void save_start(struct rcpt *r, const struct step *s)
 {
-	const struct mail_rcpt *to = &r->in->rcpt;
 	struct job *j = r->job;
 	struct group *g;
 
-	if (j->d.nrcpt > 1 && s->kind == STEP_MAILBOX && r->who.kind == RW_LOCAL_VIRTUAL && to->orig.n > 0 &&
-	    !sv_ieq(to->orig, to->addr)) {
+	if (j->d.nrcpt > 1 && is_member(r, s)) {
 		r->next_save = j->saves;
 		j->saves = r;
 		ev_defer(daemon_ev(j->c->d), &j->save_turn, turn_over);

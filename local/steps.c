@@ -22,8 +22,10 @@ static void append(struct rcpt *r, const struct step *s)
 {
 	CLEANUP(buf_freep) struct buf head = BUF_INIT(LC_HEAD_MAX), from = BUF_INIT(LC_HEAD_MAX), what = BUF_INIT(2000);
 	const struct coord_conf *conf = &r->job->c->conf;
-	struct lc_mbox req = {
-	    .path = s->text, .limit = conf->mailbox_limit, .content = r->job->d.env.content, .fd = r->job->d.fd};
+	struct lc_mbox req = {.path = s->text,
+	    .limit = r->who.kind == RW_LOCAL_VIRTUAL ? conf->virtual_limit : conf->mailbox_limit,
+	    .content = r->job->d.env.content,
+	    .fd = r->job->d.fd};
 	struct msg_out m = MSG_OUT_INIT;
 
 	head_lines(r, s->kind == STEP_MAILBOX || conf->delivered_file ? r->in->rcpt.addr : SV(""), &head);

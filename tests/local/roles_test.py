@@ -30,7 +30,7 @@ CONF = {
     "forward_path": "$home/.forward${recipient_delimiter}${extension}, $home/.forward", "luser_relay": "",
     "virtual_mailbox_base": base, "export_environment": "TZ=UTC, LANG", "allow_mail_to_commands": "alias, forward",
     "allow_mail_to_files": "alias, forward", "prepend_delivered_header": "command, file, forward",
-    "first_valid_uid": 1000, "first_valid_gid": 1000, "mailbox_size_limit": 51200000, "command_time_limit": 2,
+    "first_valid_uid": 1000, "first_valid_gid": 1000, "mailbox_size_limit": 51200000, "virtual_mailbox_limit": 51200000, "command_time_limit": 2,
     "delay_logging_resolution_limit": 2, "ipc_timeout": 3600, "default_privs": "nobody", "mail_spool_directory": "/var/mail",
     "home_mailbox": "",
 }
@@ -191,10 +191,13 @@ def check_links(s, q):
         assert [got[i][0] for i in range(4)] == [SENT] * 4, got
         files = [glob.glob(base + "/example.test/m%d/new/*" % i) for i in range(4)]
         assert [len(f) for f in files] == [1] * 4, files
+    assert deliver(q, who, qid="4LINK2")[0][0] == SENT  # now all answers of rewrite are at hand in one turn
+    files = [glob.glob(base + "/example.test/m%d/new/*Q4LINK2R*" % i) for i in range(4)]
     assert os.path.samefile(files[0][0], files[1][0]) and os.stat(files[0][0]).st_nlink == 2
     assert os.stat(files[2][0]).st_nlink == 1 and os.stat(files[3][0]).st_nlink == 1
     assert b"\nDelivered-To: team@example.test\n" in read(files[1][0])
-    assert b"\nDelivered-To: m2@example.test\n" in read(files[2][0])
+    assert b"\nDelivered-To: other@example.test\n" in read(files[2][0])
+    assert b"\nDelivered-To: m3@example.test\n" in read(files[3][0])
 
 
 def check_file_and_command(s, q):
@@ -300,7 +303,39 @@ def check_robust(s, q):
     assert len(jobs) == 10
 
 
+def check_parameters(s, q):
+    """luser_relay, mailbox_command, limits, a mailbox in mbox form."""
+    assert deliver(q, ["lost@example.test"], transport="local")[0][3] == ["lost+mail@c.org"]
+    assert deliver(q, ["lost@example.test"])[0][0] == BOUNCED  # not for virtual mailboxes
+    me = home + "/cmd"
+    os.mkdir(me)
+    if root:
+        os.chown(me, UID, GID)
+    user("cmd+x@example.test", 2, name="cmd", folder=me, mailbox=me + "/Maildir/", extension="x")
+    got = deliver(q, ["cmd+x@example.test"], transport="local")[0]
+    assert got[0] == SENT and got[2].startswith("delivered to command: "), got
+    assert read(me + "/got") == b"x cmd %s\n" % me.encode()
+    user("box@example.test", 3, mailbox=base + "/box")
+    assert deliver(q, ["box@example.test"])[0] == (SENT, "2.0.0", "delivered to mailbox", [])
+    got = deliver(q, ["box@example.test"], MESSAGE + b"x" * 2000)[0]
+    assert got[:2] == (BOUNCED, "5.2.2"), got
+    assert read(base + "/box").count(b"\nDelivered-To: box@example.test\n") == 1
+    assert not os.path.exists(base + "/box.lock")
+    # Somebody else holds the lock for a moment.
+    with open(base + "/box.lock", "w"):
+        pass
+    n = deliver(q, ["box@example.test"], wait=False)
+    time.sleep(0.3)
+    os.unlink(base + "/box.lock")
+    assert results(q, n, 1)[0][0] == SENT
+
+
 try:
+    with Stage("local", dict(CONF, luser_relay="$local+mail@c.org", virtual_mailbox_limit=1000,
+                             mailbox_command='echo "$EXTENSION" "$USER" "$HOME" > $HOME/got'),
+               {"rewrite": rewrite}) as stage:
+        check_parameters(stage, stage.connect("qmgr"))
+        print("ok check_parameters")
     with Stage("local", CONF, {"rewrite": rewrite, "cleanup": cleanup}) as stage:
         stage_log = stage.log
         link = stage.connect("qmgr")
