@@ -5,7 +5,8 @@
 #define RW_MS 60000    /* time for an answer of rewrite */
 #define POOL_THREADS 8 /* copies of forwarded mail, rare */
 #define JOB_ARENA (MAIL_ARENA + (8u << 20))
-#define JOBS_MAX 2000 /* jobs of one connection: qmgr's limits are far below */
+#define JOBS_MAX 500 /* jobs of one connection; then qmgr is not listened to ... */
+#define JOBS_LOW 400 /* ... until so few are left */
 
 struct conn_state {
 	struct job *jobs;
@@ -20,7 +21,8 @@ static void job_free(struct job *j)
 		struct conn_state *s = j->conn->state;
 
 		DL_DELETE(s->jobs, j);
-		s->n--;
+		if (--s->n == JOBS_LOW)
+			chan_pause(j->conn->chan, false);
 	}
 	ev_defer_cancel(daemon_ev(c->d), &j->flush);
 	ev_defer_cancel(daemon_ev(c->d), &j->save_turn);
@@ -298,7 +300,7 @@ static int on_deliver(struct serve_conn *conn, struct msg *m)
 	j->c = c;
 	j->d.fd = -1;
 	arena_init(&j->arena, JOB_ARENA);
-	if (s->n >= JOBS_MAX || !job_decode(j, m)) {
+	if (!job_decode(j, m)) {
 		fd_close(&j->d.fd);
 		arena_clear(&j->arena);
 		free(j->body);
@@ -307,7 +309,8 @@ static int on_deliver(struct serve_conn *conn, struct msg *m)
 	}
 	j->conn = conn;
 	DL_APPEND(s->jobs, j);
-	s->n++;
+	if (++s->n == JOBS_MAX)
+		chan_pause(conn->chan, true);
 	daemon_busy(c->d, 1);
 	j->start_us = clock_mono_us();
 	j->start_wall = clock_wall_us();

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 
 from neighbours import Stage
@@ -301,6 +302,13 @@ def check_robust(s, q):
             done[f[0], f[7 + 7 * i]] = True
     assert len(glob.glob(base + "/example.test/u*/new/*")) == 200
     assert len(jobs) == 10
+    # More than are taken at a time: the rest waits in the socket.
+    sender = threading.Thread(target=lambda: [deliver(q, ["u%d@example.test" % (k % 20)], qid="4FLOOD%d" % k, wait=False)
+                                              for k in range(1500)])
+    sender.start()
+    for _ in range(1500):
+        assert q.recv()[2][8] == SENT
+    sender.join()
 
 
 def check_parameters(s, q):
