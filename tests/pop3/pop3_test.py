@@ -135,8 +135,11 @@ def killed_zygote():
     with Instance(users=1) as m:
         put(m, MESSAGES[0])
         a = m.pop3()
-        for pid in m.pids("pop3d")[:1]:
-            os.kill(pid, signal.SIGKILL)
+        with open("/proc/%d/task/%d/children" % ((m.info["master_pid"],) * 2)) as f:
+            mine = set(f.read().split())
+        zygotes = [pid for pid in m.pids("pop3d") if str(pid) in mine]
+        check("one zygote", len(zygotes) == 1)
+        os.kill(zygotes[0], signal.SIGKILL)
         try:
             a.noop()
         except (poplib.error_proto, OSError, EOFError):
