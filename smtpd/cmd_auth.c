@@ -3,6 +3,7 @@
 #include "ipc/api_auth.h"
 #include "smtpd/smtpd.h"
 
+#define MECHS_MS 5000u	     /* EHLO does not wait longer for auth: it is answered without AUTH then */
 #define MECHS_KEEP_MS 60000u /* how long the list of mechanisms is taken as known */
 
 struct mechs {
@@ -70,7 +71,7 @@ bool auth_mechs(struct session *s, void (*resume)(struct session *), const char 
 		return true;
 	}
 	au_mechs_ask_encode(&m, SV("smtp"), secure(s));
-	s->mechs_call = peer_call(s->g->auth, AU_MECHS, &m, SMTPD_ASK_MS, mechs_known, s);
+	s->mechs_call = peer_call(s->g->auth, AU_MECHS, &m, MECHS_MS, mechs_known, s);
 	msg_out_free(&m);
 	s->resume = resume;
 	return false;

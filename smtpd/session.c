@@ -6,6 +6,7 @@
 #include "smtpd/smtpd.h"
 
 #define REPLY_MAX 2048 /* bytes of one reply's text */
+#define NAME_MS 10000u /* the greeting does not wait longer for the client's name */
 #define CLOSE_MS 5000  /* time to send the last reply */
 
 static void on_input(struct stream *st, void *arg);
@@ -482,6 +483,6 @@ struct session *session_new(struct smtpd *g, int fd, const struct sockaddr_stora
 		named(s);
 		return s;
 	}
-	s->peer_query = dns_peer_query(g->dns, from, DNS_TIMEOUT_MS, on_name, s);
+	s->peer_query = dns_peer_query(g->dns, from, NAME_MS, on_name, s);
 	return s;
 }

@@ -107,7 +107,7 @@ static int domain(struct sv *in, struct smtp_path *out)
 	if (out->n > start && out->addr[out->n - 1] == '.')
 		out->n--; /* "example.com." is example.com */
 	struct sv d = sv_of(out->addr + start, out->n - start);
-	if (d.n == 0 || d.p[0] == '.' || d.p[0] == '-' || sv_find(d, SV("..")) >= 0)
+	if (d.n == 0 || d.p[0] == '.' || d.p[0] == '-' || d.p[d.n - 1] == '.' || sv_find(d, SV("..")) >= 0)
 		return ERR_SYNTAX;
 	return 0;
 }
@@ -142,7 +142,8 @@ static int mailbox(struct sv *in, unsigned flags, struct smtp_path *out)
 	int rc = local_part(in, flags, out);
 	if (rc < 0)
 		return rc;
-	/* <postmaster>, and names that the host completes; one with a quoted '@' would be another address in queue form. */
+	/* <postmaster>, and names that the host completes; one with a quoted '@' would be another address in queue
+	 * form. */
 	if (in->n == 0 || in->p[0] != '@')
 		return sv_chr(sv_of(out->addr, out->n), '@') < 0 ? 0 : ERR_SYNTAX;
 	*in = sv_skip(*in, 1);

@@ -81,6 +81,7 @@ static void test_path(void **state ATTR_UNUSED)
 	    {"<a@>", 0, ERR_SYNTAX, "", ""},
 	    {"<@b.org>", 0, ERR_SYNTAX, "", ""},
 	    {"<a@.b.org>", 0, ERR_SYNTAX, "", ""},
+	    {"<a@b..>", 0, ERR_SYNTAX, "", ""},
 	    {"<a@b..org>", 0, ERR_SYNTAX, "", ""},
 	    {"<a@b_c.org>", 0, 0, "a@b_c.org", ""},
 	    {"<a@b.org\x01>", 0, ERR_SYNTAX, "", ""},
