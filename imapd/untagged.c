@@ -14,6 +14,7 @@ static const struct {
     {"\\Recent", MB_RECENT},
 };
 
+ATTR_PRINTF(3, 0)
 static void tagged(struct imap *s, const char *status, const char *fmt, va_list ap)
 {
 	struct buf line = BUF_INIT(8192);

@@ -8,6 +8,8 @@ static void skip_cfws(struct sv *s)
 {
 	unsigned depth = 0;
 	size_t i = 0;
+	if (s->n == 0)
+		return;
 	for (; i < s->n; i++) {
 		char c = s->p[i];
 		if (c == '(' && depth < COMMENT_DEPTH_MAX)
@@ -32,6 +34,8 @@ static struct sv take_token(struct sv *s)
 	size_t n = 0;
 	while (n < s->n && token_char(s->p[n]))
 		n++;
+	if (n == 0)
+		return SV_NONE;
 	struct sv out = sv_head(*s, n);
 	*s = sv_skip(*s, n);
 	return out;
