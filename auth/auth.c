@@ -42,8 +42,13 @@ static void read_parameters(const struct conf *conf)
 	auth.delay_ms = conf_time(conf, "auth_failure_delay") * 1000;
 	auth.delay_limit_ms = conf_time(conf, "auth_failure_delay_limit") * 1000;
 	auth.grant_ms = conf_time(conf, "auth_grant_lifetime") * 1000;
-	auth.cache =
-	    auth_cache_new((size_t)conf_int(conf, "auth_cache_size"), conf_time(conf, "auth_cache_ttl") * 1000);
+	if (auth.cache && auth.cache_size == conf_int(conf, "auth_cache_size") &&
+	    auth.cache_ttl == conf_time(conf, "auth_cache_ttl"))
+		return;
+	auth.cache_size = conf_int(conf, "auth_cache_size");
+	auth.cache_ttl = conf_time(conf, "auth_cache_ttl");
+	auth_cache_free(&auth.cache);
+	auth.cache = auth_cache_new((size_t)auth.cache_size, auth.cache_ttl * 1000);
 }
 
 static int open_sources(const struct conf *conf, struct err *err)
@@ -84,6 +89,27 @@ static int start(struct daemon *d, struct err *err)
 	return r;
 }
 
+/* In place, so that no login is cut off.  The workers stay as they are: what they do hangs on them alone. */
+static int on_reload(struct daemon *d, struct err *err)
+{
+	const struct conf *conf = daemon_conf(d);
+	int r;
+
+	if (has_source(conf_str(conf, "auth_sources"), "pam") != auth.pam)
+		return err_set(
+		    err, ERR_UNSUPPORTED, "auth_sources: to add or remove pam, stop and start the mail system");
+	r = relay_open(err);
+	if (r)
+		return r;
+	read_parameters(conf);
+	user_table_close(&auth.users);
+	if (open_sources(conf, err)) {
+		log_error("%s", err->text);
+		daemon_stop(d, 1); /* a new process tries again */
+	}
+	return 0;
+}
+
 static const struct sandbox_path paths[] = {
     {"/etc", SANDBOX_READ}, {"$config_directory", SANDBOX_READ}, {"$data_directory", SANDBOX_READ}, {NULL, 0}};
 
@@ -94,6 +120,7 @@ static const struct daemon_def def = {
     .profile = &profile,
     .start = start,
     .on_peer = on_peer,
+    .on_reload = on_reload,
 };
 
 int main(int argc, char **argv)

@@ -18,6 +18,7 @@ struct auth {
 	bool pam;
 	struct sasl_server *sasl;
 	struct auth_cache *cache;
+	uint64_t cache_size, cache_ttl;
 	struct workers *workers;
 	struct peer *anvil;
 	char secret[32];	  /* for what unknown users seem to have */
@@ -59,7 +60,7 @@ int exchange_mechs(struct serve_conn *c, struct msg *m);
 void exchange_closed(struct serve_conn *c);
 
 /* relay.c: credentials for relays */
-int relay_open(struct err *err);
+int relay_open(struct err *err); /* opens the tables, again too; on failure those that are open stay */
 int relay_client(struct serve_conn *c, struct msg *m);
 
 #endif

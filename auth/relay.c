@@ -10,9 +10,18 @@ static struct map_list tables; /* of smtp_sasl_password_maps */
 
 int relay_open(struct err *err)
 {
-	auth.maps = map_store_new(NULL, NULL);
-	return map_list_init(
-	    &tables, auth.maps, sv_str(conf_str(daemon_conf(auth.d), "smtp_sasl_password_maps")), 0, err);
+	struct map_store *store = map_store_new(NULL, NULL);
+	struct map_list fresh;
+	int r = map_list_init(&fresh, store, sv_str(conf_str(daemon_conf(auth.d), "smtp_sasl_password_maps")), 0, err);
+
+	if (r < 0) {
+		map_store_free(&store);
+		return r;
+	}
+	map_store_free(&auth.maps);
+	auth.maps = store;
+	tables = fresh;
+	return 0;
 }
 
 /* "user:password"; a value without a colon is a user with an empty password. */

@@ -249,6 +249,32 @@ static int start(struct daemon *d, struct err *err)
 	return 0;
 }
 
+/* In place, so that ticket keys go on and no handshake that waits for its signature is cut off. */
+static int on_reload(struct daemon *d, struct err *err)
+{
+	(void)err;
+	keyd.ticket_lifetime = conf_time(daemon_conf(d), "smtpd_tls_session_cache_timeout");
+	for (size_t i = 0; i < ARRAY_LEN(keyd.classes); i++) {
+		struct class *class = &keyd.classes[i];
+		struct key_ring *fresh = NULL;
+		struct key_sources src;
+		struct err why;
+
+		sources(class, &src);
+		if (key_ring_open(&src, &fresh, &why)) {
+			log_warn("%s: the old certificates stay: %s", class->program, why.text);
+			continue;
+		}
+		key_ring_free(&class->ring);
+		class->ring = fresh;
+		if (!keyd.ticket_lifetime)
+			class->tickets.n = 0;
+		tickets_rotate(&class->tickets, clock_wall(), keyd.ticket_lifetime);
+		tell(class);
+	}
+	return 0;
+}
+
 static const struct sandbox_path paths[] = {
     {"/etc", SANDBOX_READ},
     {"$config_directory", SANDBOX_READ},
@@ -270,6 +296,7 @@ static const struct daemon_def def = {
     .profile = &profile,
     .start = start,
     .on_peer = on_peer,
+    .on_reload = on_reload,
 };
 
 int main(int argc, char **argv)

@@ -171,10 +171,22 @@ static void on_timeout(struct ev_timer *t)
 {
 	struct login_conn *c = container_of(t, struct login_conn, timer);
 
-	if (c->phase == PHASE_TLS)
+	if (c->phase == PHASE_TLS) {
 		conn_close(c);
-	else
-		conn_end_with(c, "Disconnected for inactivity");
+	} else if (c->phase == PHASE_AUTH) { /* auth, not the client, is slow */
+		c->proto->auth_failed(c, true);
+		conn_end(c);
+	} else {
+		conn_end_with(c, daemon_draining(login.d) ? "Server shutting down" : "Disconnected for inactivity");
+	}
+}
+
+void conn_drain(struct login_conn *c)
+{
+	uint64_t soon = ev_now(daemon_ev(login.d)) + DRAIN_MS;
+
+	if (c->phase < PHASE_START && c->timer.due > soon)
+		ev_timer_start(daemon_ev(login.d), &c->timer, DRAIN_MS, on_timeout);
 }
 
 /* --- TLS --- */
@@ -227,7 +239,10 @@ void conn_starttls(struct login_conn *c)
 
 static void on_certificates(struct tls_server_wait *w)
 {
-	handshake(container_of(w, struct login_conn, wait));
+	struct login_conn *c = container_of(w, struct login_conn, wait);
+
+	stream_pause(c->s, false);
+	handshake(c);
 }
 
 /* --- a new client --- */

@@ -42,19 +42,12 @@ static void on_accept(struct daemon *d, const struct listener *l, int fd, const 
 	conn_new(fd, from);
 }
 
-/* Clients that have not logged in lose nothing; sessions go on until they end. */
+/* Clients that are about to log in still can; sessions go on until they end. */
 static void on_drain(struct daemon *d)
 {
-	struct login_conn *next;
-
 	(void)d;
-	for (struct login_conn *c = login.conns; c; c = next) {
-		next = c->next;
-		if (c->phase == PHASE_COMMAND || c->phase == PHASE_RESPONSE)
-			conn_end_with(c, "Server shutting down");
-		else if (c->phase == PHASE_TLS)
-			conn_close(c);
-	}
+	for (struct login_conn *c = login.conns; c; c = c->next)
+		conn_drain(c);
 }
 
 static int start(struct daemon *d, struct err *err)
@@ -76,7 +69,10 @@ static int start(struct daemon *d, struct err *err)
 	login.limit_per_client = (unsigned)conf_int(conf, "login_connection_limit");
 	login.failures_limit = (unsigned)conf_int(conf, "login_failures_limit");
 	login.timeout_ms = conf_time(conf, "login_timeout") * 1000;
-	login.mechs = xstrdup("PLAIN LOGIN");
+	/* until auth has said it itself; PAM has no SCRAM verifiers */
+	login.mechs =
+	    xstrdup(sv_find(sv_str(conf_str(conf, "auth_sources")), SV("pam")) >= 0 ? "PLAIN LOGIN"
+										    : "PLAIN LOGIN SCRAM-SHA-256");
 	if (tls_protocols_parse(tls.protocols, &min, &max, err))
 		return ERR_SYNTAX;
 	login.auth = peer_new(d, "auth", NULL);

@@ -19,6 +19,7 @@
 #define AUTH_MS 25000	       /* auth answers by then, its delay after a failure included */
 #define START_MS 30000	       /* the session is there by then */
 #define FLUSH_MS 10000	       /* for the last words of a connection */
+#define DRAIN_MS 10000	       /* for a client to log in when the process is to end */
 
 enum phase {
 	PHASE_TLS, /* handshake, or waiting for keyd's certificates */
@@ -87,6 +88,7 @@ extern struct login login;
 /* conn.c */
 void conn_new(int fd, const struct sockaddr_storage *from);
 void conn_close(struct login_conn *c); /* at once; the struct stays while it is held */
+void conn_drain(struct login_conn *c); /* it must log in within DRAIN_MS */
 void conn_hold(struct login_conn *c);
 void conn_release(struct login_conn *c);
 void conn_end(struct login_conn *c);			   /* after what was written has gone out */
