@@ -1,4 +1,6 @@
 /* cmd_fetch.c - FETCH (RFC 3501 sections 6.4.5 and 7.4.2). */
+#include <sys/stat.h>
+
 #include "imapd/fetch.h"
 #include "message/date.h"
 #include "message/mime_tree.h"
@@ -69,16 +71,27 @@ static void send_fields(struct fetch *f, const struct imap_item *it)
 	fetch_send_text(v, it, buf_sv(&out));
 }
 
+/* All of the message: sizes are those of its name, unless the file is of another size (somebody has edited it). */
+static struct span whole(struct view *v)
+{
+	const struct mb_msg *m = mailbox_msg(v->s->mb, v->i);
+	struct stat st;
+	if (fstat(v->fd, &st) == 0 && (uint64_t)st.st_size != m->size && view_rebuild(v) == 0)
+		return (struct span){0, v->summary.size, v->summary.size_crlf};
+	return (struct span){0, m->size, m->wsize};
+}
+
 static void send_section(struct fetch *f, const struct imap_item *it)
 {
 	struct view *v = &f->v;
-	const struct mb_msg *m = mailbox_msg(v->s->mb, v->i);
-	struct span span = {0, m->size, m->wsize};
+	struct span span;
 	if (it->section == IMAP_SEC_FIELDS || it->section == IMAP_SEC_FIELDS_NOT) {
 		send_fields(f, it);
 		return;
 	}
-	if ((it->section != IMAP_SEC_ALL || it->npath > 0) && fetch_resolve(&v->summary, it, &span) == 0) {
+	if (it->section == IMAP_SEC_ALL && it->npath == 0) {
+		span = whole(v);
+	} else if (fetch_resolve(&v->summary, it, &span) == 0) {
 		imap_write(v->s, it->label.p, it->label.n);
 		imap_writes(v->s, " NIL");
 		return;
