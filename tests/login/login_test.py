@@ -195,11 +195,10 @@ def bad_input(m):
 
 def silence(m):
     """A client that says nothing is sent away; so is one that stops in the middle of a handshake."""
-    idle, half = m.raw("imap"), m.raw("imaps")
+    idle, half = m.raw("imap", 60), m.raw("imaps", 60)
     idle.line()
     half.send(b"\x16\x03\x01")
     check("BYE", "BYE" in (idle.line() or ""))
-    idle.sock.settimeout(10)
     check("closed", half.sock.recv(10) == b"")
 
 
