@@ -18,7 +18,7 @@ struct txn *txn_new(struct session *s)
 
 	t->item.fd = -1;
 	t->arrival = clock_wall_us();
-	arena_init(&t->arena, SMTPD_TXN_ARENA);
+	arena_init(&t->arena, s->local ? SMTPD_TXN_LOCAL : SMTPD_TXN_ARENA);
 	s->txn = t;
 	return t;
 }

@@ -28,7 +28,8 @@
 #define AU_LINE_MAX 16500u	    /* bytes of a line of an AUTH exchange: AU_MAX_RESPONSE in base64 */
 #define SMTPD_ASK_MS 30000u	    /* deadline for rewrite and auth */
 #define SMTPD_STOCK_MS 20000u	    /* deadline for a spool descriptor */
-#define SMTPD_TXN_ARENA (8u << 20)  /* bytes that the addresses and facts of one transaction may take */
+#define SMTPD_TXN_ARENA (2u << 20)  /* bytes that the addresses and facts of one transaction may take */
+#define SMTPD_TXN_LOCAL (16u << 20) /* the same for users of this host, who may name 20,000 recipients */
 #define SMTPD_TURN_BYTES (1u << 20) /* content of one client in one turn, so that others come to their turn */
 
 enum bare_newline { BARE_NO, BARE_NORMALIZE, BARE_REJECT };
@@ -52,7 +53,7 @@ struct smtpd_conf {
 	const char *myhostname, *myorigin, *banner, *mail_name, *delimiter, *login_maps;
 	uint64_t timeout_s, error_sleep_s, size_limit, rcpt_limit, rcpt_overshoot, line_limit;
 	uint64_t soft_errors, hard_errors, junk_limit;
-	uint64_t conn_limit, conn_rate, msg_rate, rcpt_rate, auth_rate, tls_rate, rate_unit_s;
+	uint64_t conn_limit, conn_rate, msg_rate, rcpt_rate, auth_rate, rate_unit_s;
 	uint64_t session_limit;
 	struct content_conf content;
 	enum bare_newline bare;
@@ -163,7 +164,7 @@ struct session {
 	uint32_t anvil_call;	 /* open call, 0: none */
 	void (*limits_done)(struct session *s, const char *refusal);
 	int event_state; /* 0: nothing asked, 1: asked, 2: event_rate is known */
-	uint32_t event_rate, connection_rate;
+	uint32_t event_rate;
 	bool conn_held;		    /* anvil counts this connection */
 	uint32_t mechs_call;	    /* open call to auth, 0: none */
 	struct buf auth_args;	    /* AUTH arguments while anvil is asked */
