@@ -41,6 +41,21 @@ static void discard(struct again *a)
 	msg_out_free(&m);
 }
 
+/* "5.1.1 text": what cleanup says can never be delivered. */
+static void refused(struct again *a, struct sv text)
+{
+	struct sv rest = text, code = sv_cut(&rest, " ");
+	char dsn[12] = "5.3.0";
+
+	if (code.n < sizeof(dsn) && sv_starts(code, SV("5."))) {
+		snprintf(dsn, sizeof(dsn), SV_FMT, SV_ARG(code));
+		text = rest;
+	}
+	rcpt_finish(a->r, DV_BOUNCED, dsn, SV_FMT, SV_ARG(text));
+	buf_free(&a->head);
+	free(a);
+}
+
 static void committed(void *arg, int status, struct msg *reply)
 {
 	struct again *a = arg;
@@ -49,8 +64,10 @@ static void committed(void *arg, int status, struct msg *reply)
 
 	if (status < 0 || !cl_done_get(reply, &done)) {
 		give_up(a, "cleanup did not answer");
+	} else if (done.status == ERR_NOT_FOUND || done.status == ERR_SYNTAX || done.status == ERR_DENIED) {
+		refused(a, done.text);
 	} else if (done.status < 0) {
-		give_up(a, "cleanup refused it");
+		give_up(a, "cleanup cannot take it now");
 	} else {
 		if (r->have_bounced)
 			rcpt_finish_as(r, DV_BOUNCED);

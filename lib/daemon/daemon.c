@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 
 #include "ipc/api_master.h"
 
@@ -282,6 +283,7 @@ static int got_hello(struct daemon *d, struct msg *m)
 	CLEANUP(freep) char *ident = sv_dup(h.log_ident);
 	log_open(ident, (enum log_sink)h.log_sink, msg_take_fd(m));
 	log_set_verbose(h.verbose);
+	tzset(); /* the zone's file is out of reach in the cage */
 	if (conf_from_fd(params, &d->conf, &err) < 0 || (d->def->start != NULL && d->def->start(d, &err) < 0) ||
 	    enter_cage(d, &err) < 0)
 		log_fatal("%s", err.text);
