@@ -169,7 +169,7 @@ int mdir_name_format(struct buf *out, const struct mdir_name *n, bool info)
 			if (n->lower >> i & 1)
 				buf_addc(&b, (char)('a' + i));
 	}
-	if (b.overflow || b.p[0] == ',' || b.p[0] == ':') /* a name that begins with one of our fields */
+	if (b.overflow || b.p[0] == ',' || b.p[0] == ':' || sv_chr(n->base, ':') >= 0)
 		return ERR_LIMIT;
 	return buf_addsv(out, buf_sv(&b));
 }

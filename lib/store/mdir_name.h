@@ -27,7 +27,7 @@ struct mdir_name {
 int mdir_name_parse(struct sv file, struct mdir_name *out);
 /* The base without its S, W, U and V fields, then those of n that are set, then ":2," and letters in ASCII order
  * (`info` false: none, as in new/).  0, or ERR_LIMIT with nothing appended: past
- * MDIR_NAME_MAX, or a base that is nothing but such fields (give the file a new name then). */
+ * MDIR_NAME_MAX, or a base that is nothing but such fields or holds a ':' (give the file a new name then). */
 int mdir_name_format(struct buf *out, const struct mdir_name *n, bool info);
 /* MB_* flags of the capital letters, and back (letters that are no flag come from `old`). */
 unsigned mdir_flags(uint32_t upper);
