@@ -93,6 +93,34 @@ void conn_fail(struct conn *c, const char *dsn, const char *fmt, ...)
 	free(relay);
 }
 
+/* One step of the pump: 1 a complete reply is in c->reply, 0 more bytes are needed, <0 the server talks nonsense. */
+static int next_reply(struct conn *c)
+{
+	for (;;) {
+		struct sv line;
+		int rc = stream_line(c->stream, SMTP_REPLY_LINE_MAX, &line, NULL);
+
+		if (rc <= 0)
+			return rc == ERR_LIMIT ? ERR_PROTOCOL : rc;
+		if (c->reply.lines == 0)
+			smtp_reply_reset(&c->reply);
+		rc = smtp_reply_line(&c->reply, line);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* A host that closes while the content is on its way may have said why. */
+static bool early_verdict(struct conn *c)
+{
+	if (next_reply(c) != 1 || c->reply.code < 400)
+		return false;
+	c->no_reuse = true;
+	c->phase = PH_FINAL;
+	xfer_reply(c);
+	return true;
+}
+
 /* The connection broke, or nothing came in time. */
 static void conn_lost(struct conn *c, bool timed_out)
 {
@@ -103,6 +131,8 @@ static void conn_lost(struct conn *c, bool timed_out)
 		conn_close(c, false);
 		return;
 	}
+	if (c->phase == PH_BODY && early_verdict(c))
+		return;
 	if (j && c->uses > 1 && !c->heard && !timed_out) {
 		c->job = NULL;
 		conn_close(c, false);
@@ -169,23 +199,6 @@ void conn_said(const struct conn *c, const char *command, struct buf *out)
 	buf_printf(out, " (in reply to %s)", command);
 }
 
-/* One step of the pump: 1 a complete reply is in c->reply, 0 more bytes are needed, <0 the server talks nonsense. */
-static int next_reply(struct conn *c)
-{
-	for (;;) {
-		struct sv line;
-		int rc = stream_line(c->stream, SMTP_REPLY_LINE_MAX, &line, NULL);
-
-		if (rc <= 0)
-			return rc == ERR_LIMIT ? ERR_PROTOCOL : rc;
-		if (c->reply.lines == 0)
-			smtp_reply_reset(&c->reply);
-		rc = smtp_reply_line(&c->reply, line);
-		if (rc != 0)
-			return rc;
-	}
-}
-
 static void on_input(struct stream *s, void *arg)
 {
 	struct conn *c = arg;
@@ -199,7 +212,7 @@ static void on_input(struct stream *s, void *arg)
 		int rc;
 
 		if (c->phase == PH_IDLE) { /* more than was asked for */
-			if (stream_in(s).n > 0) {
+			if (stream_in(s).n > 0 || stream_eof(s)) {
 				DL_DELETE(c->dest->idle, c);
 				conn_close(c, false);
 			}

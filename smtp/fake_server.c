@@ -11,6 +11,7 @@ struct fake_conn {
 	struct ev_io io;
 	struct buf in;
 	size_t step;
+	bool doomed;
 };
 
 static void conn_end(struct fake_conn *c)
@@ -27,11 +28,16 @@ static void conn_end(struct fake_conn *c)
 /* False when the script ended the connection. */
 static bool answer(struct fake_conn *c, const char *out)
 {
-	if (strcmp(out, "!close") == 0) {
+	size_t n = strlen(out);
+
+	if (n > 6 && strcmp(out + n - 6, "!close") == 0) { /* says something, closes when more comes */
+		c->doomed = true;
+		n -= 6;
+	} else if (strcmp(out, "!close") == 0) {
 		conn_end(c);
 		return false;
 	}
-	if (*out && send(c->io.fd, out, strlen(out), MSG_NOSIGNAL) < 0) {
+	if (n > 0 && send(c->io.fd, out, n, MSG_NOSIGNAL) < 0) {
 		conn_end(c);
 		return false;
 	}
@@ -64,7 +70,7 @@ static void on_conn(struct ev_io *io, uint32_t events)
 	ssize_t n = room ? recv(io->fd, room, 65536, MSG_DONTWAIT) : -1;
 
 	(void)events;
-	if (n <= 0) {
+	if (n <= 0 || c->doomed) {
 		conn_end(c);
 		return;
 	}

@@ -2,7 +2,7 @@
  * fake_server.h - for tests: an SMTP server that follows a script, in the same loop.  A step waits for a line that
  * begins with `in` and answers with `out`.  Special `in`: NULL at once (greeting), "." the content up to its end.
  * Special `out`:
- * "" nothing, "!close" ends the connection.
+ * "" nothing, "!close" at the end closes the connection.
  */
 #ifndef MERPATI_SMTP_FAKE_SERVER_H
 #define MERPATI_SMTP_FAKE_SERVER_H

@@ -38,7 +38,7 @@ static void finish(struct job *j)
 {
 	close(j->d.fd);
 	j->d.fd = -1;
-	result_send(j, true, !j->talked);
+	result_send(j, true, !j->talked && j->deferred);
 	job_free(j);
 }
 

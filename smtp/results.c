@@ -74,6 +74,7 @@ void result_record(struct job *j, size_t at, enum dv_status status, const char *
 	q->relay = relay && relay[0] ? keep(j, relay, MAIL_NAME_MAX) : SV("");
 	q->text = keep(j, text, MAIL_TEXT_MAX);
 	j->nres++;
+	j->deferred |= status == DV_DEFERRED;
 	r->done = true;
 	j->nopen--;
 	log_result(j, r, q, conn_use);
@@ -115,7 +116,7 @@ void result_send(struct job *j, bool last, bool site_down)
 	if (j->agent->serve) {
 		dv_result_put(&m, &r);
 		if (m.b.overflow || chan_send(j->agent->serve->chan, DV_RESULT, DV_VERSION, 0, &m) < 0)
-			log_qid(j->qid, "warning: the queue manager does not take results");
+			log_line(LOG_LVL_WARNING, j->qid, NULL, 0, "the queue manager does not take results");
 	}
 	msg_out_free(&m);
 }

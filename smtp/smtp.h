@@ -123,6 +123,7 @@ struct job {
 	size_t naddr, at, sessions;
 	struct conn *conn;
 	bool talked;		/* some host let us get as far as a transaction */
+	bool deferred;		/* some recipient was */
 	bool in_doubt;		/* a host may have the message: no other one gets it in this attempt */
 	bool fresh_only;	/* a kept connection turned out to be dead */
 	int64_t started, ready; /* wall clock, microseconds; ready: connection set up, 0 before */

@@ -546,6 +546,26 @@ static void many_at_once_and_large(void **state)
 	free(big);
 }
 
+static void refused_within_content(void **state)
+{
+	static const struct fake_step script[] = {HELLO, {"MAIL", "250 ok\r\n"}, {"RCPT", "250 ok\r\n"},
+	    {"DATA", "354 go\r\n552 5.3.4 too much\r\n!close"}, END};
+	struct order o = {.rcpt = {"bob@b.org"}, .nexthop = hosts(script, NULL)};
+	size_t n = 8000000;
+	char *big = xmalloc(n + 1);
+
+	(void)state;
+	memset(big, 'x', n);
+	big[n] = '\0';
+	o.content = big;
+	deliver(0, &o);
+	wait_for(0);
+	assert_int_equal(got[0].status[0], DV_BOUNCED);
+	assert_string_equal(
+	    got[0].text[0], "host mx1.b.org[127.0.0.1] said: 552 5.3.4 too much (in reply to end of DATA command)");
+	free(big);
+}
+
 static void soft_bounces(void **state)
 {
 	static const struct fake_step script[] = {PLAIN, {"MAIL", "550 5.7.1 no\r\n"}, END};
@@ -704,6 +724,7 @@ int main(void)
 	    T(parameters),
 	    T(lmtp_replies),
 	    T(many_at_once_and_large),
+	    T(refused_within_content),
 	    T(soft_bounces),
 	    T(fall_back_hosts),
 	    cmocka_unit_test(policies),

@@ -231,7 +231,7 @@ void xfer_drained(struct conn *c)
 		return;
 	while (!c->content.done && !stream_full(c->stream)) {
 		if (content_next(&c->content, &c->out, &err) < 0) {
-			log_qid(c->job->qid, "error: %s", err.text);
+			log_line(LOG_LVL_ERROR, c->job->qid, NULL, 0, "%s", err.text);
 			conn_fail(c, "4.3.0", "mail system error: cannot read the message");
 			return;
 		}

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import tempfile
 
 import merpati
 from fakes import A, MX, MailHost, NameServer
@@ -112,6 +113,20 @@ def answers_too_large_for_udp():
         s.send("bob@big.test")
         wait_for("delivery", lambda: host.messages)
         check("the answer came by TCP", s.dns.by_tcp > 0)
+
+
+def unsigned_answers_are_not_believed():
+    """With validation asked for, a name server that cannot prove its answers gets no mail; it waits."""
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as anchor:
+        anchor.write(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n")
+        anchor.flush()
+        os.chmod(anchor.name, 0o644)
+        with Setting(resolver_dnssec="yes", resolver_trust_anchor_file=anchor.name) as s:
+            s.host("127.0.0.2")
+            s.domain("forged.example", (10, "127.0.0.2"))
+            s.send("bob@forged.example")
+            s.m.wait_log(r"to=<bob@forged\.example>, relay=none, .*dsn=4\.4\.3, status=deferred .*Host not found, try again",
+                         timeout=60)
 
 
 def broken_tls_means_no_tls():
@@ -250,5 +265,6 @@ def smtp_killed_in_a_delivery():
 
 if __name__ == "__main__":
     merpati.main(next_mx_when_the_first_is_down, answers, names_that_do_not_work,
-                 answers_too_large_for_udp, broken_tls_means_no_tls, reload_in_a_delivery, hostile_hosts, connection_is_used_again,
+                 answers_too_large_for_udp, unsigned_answers_are_not_believed, broken_tls_means_no_tls,
+                 reload_in_a_delivery, hostile_hosts, connection_is_used_again,
                  deferred_mail_goes_out_later, resolver_stopped_or_killed, smtp_killed_in_a_delivery)
