@@ -14,7 +14,7 @@
 #include "base/err.h"
 
 #define DELIVERED_FILE "merpati-delivered"
-#define DELIVERED_MAX (64u << 20)   /* bytes of the file; past it nothing is added until a session took it */
+#define DELIVERED_MAX (32u << 20)   /* bytes of the file; past it nothing is added until a session took it */
 #define DELIVERED_RECORD (1u << 20) /* bytes of one summary */
 #define DELIVERED_HEADER 16
 

@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -338,6 +339,27 @@ def check_parameters(s, q):
     assert results(q, n, 1)[0][0] == SENT
 
 
+def check_full(s, q):
+    """A full file system: deferred, nothing left over, and delivered when there is room."""
+    full = base + "/full"
+    os.mkdir(full)
+    if not root or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs", full]) != 0:
+        return
+    try:
+        user("full@example.test", 3, mailbox=full + "/box/")
+        assert deliver(q, ["full@example.test"])[0][0] == SENT
+        got = deliver(q, ["full@example.test"], MESSAGE + b"y" * 100000, qid="4FULL")[0]
+        assert got[:2] == (DEFERRED, "4.3.0") and got[2].startswith("maildir delivery failed: "), got
+        assert len(os.listdir(full + "/box/new")) == 1 and not os.listdir(full + "/box/tmp")
+        subprocess.check_call(["mount", "-o", "remount,size=1m", full])
+        assert deliver(q, ["full@example.test"], MESSAGE + b"y" * 100000, qid="4FULL")[0][0] == SENT
+        assert len(os.listdir(full + "/box/new")) == 2
+    finally:
+        for child in s.children.values():
+            child.kill()
+        subprocess.call(["umount", full])
+
+
 try:
     with Stage("local", dict(CONF, luser_relay="$local+mail@c.org", virtual_mailbox_limit=1000,
                              mailbox_command='echo "$EXTENSION" "$USER" "$HOME" > $HOME/got'),
@@ -347,7 +369,7 @@ try:
     with Stage("local", CONF, {"rewrite": rewrite, "cleanup": cleanup}) as stage:
         stage_log = stage.log
         link = stage.connect("qmgr")
-        for check in (check_virtual, check_bounces, check_alias, check_links, check_file_and_command, check_forward, check_robust):
+        for check in (check_virtual, check_bounces, check_alias, check_links, check_file_and_command, check_forward, check_robust, check_full):
             try:
                 check(stage, link)
             except BaseException:
