@@ -83,6 +83,23 @@ def test_anvil_stopped():
     stopped("anvil", (250,))
 
 
+def test_auth_stopped():
+    s = smtplib.SMTP("localhost", m.ports["submission"], timeout=180)
+    s.starttls(context=m.tls_context())
+    s.ehlo("client.test")
+    pids = m.pids("auth")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        code, _ = s.docmd("AUTH PLAIN AHVzZXIwQGV4YW1wbGUudGVzdABzZWNyZXQ=")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    check("auth stopped: %d" % code, code == 454)
+    s.close()
+    m.submission().quit()
+
+
 def test_qmgr_stopped():
     stopped("qmgr", (250,))
 
@@ -90,4 +107,5 @@ def test_qmgr_stopped():
 if __name__ == "__main__":
     with Instance(users=1, smtpd_client_event_limit_exceptions="") as m:
         main(test_cleanup_killed, test_rewrite_killed, test_anvil_killed, test_resolver_killed, test_smtpd_killed,
-             test_rewrite_stopped, test_anvil_stopped, test_qmgr_stopped)
+             test_rewrite_stopped, test_anvil_stopped, test_auth_stopped,
+             test_qmgr_stopped)
