@@ -8,6 +8,7 @@
 #include "log/log.h"
 #include "qmgr/qmgr.h"
 
+#define UNLINK_PART 64 /* files that one helper removes; as many lines then go to the log at once */
 #define BIT(kind) (uint8_t)(1u << (kind))
 
 /* ---- expiry ---- */
@@ -256,8 +257,13 @@ static void unlink_next(struct qmgr *q)
 	if (u->busy || !u->todo)
 		return;
 	u->busy = true;
-	u->doing = u->todo;
-	u->todo = NULL;
+	u->doing = NULL;
+	for (size_t i = 0; u->todo && i < UNLINK_PART; i++) {
+		struct message *m = u->todo;
+		u->todo = m->next;
+		m->next = u->doing;
+		u->doing = m;
+	}
 	u->work.run = unlink_run;
 	u->work.done = unlink_done;
 	ev_work(q->pool, &u->work);

@@ -57,9 +57,11 @@ void message_unpend(struct message *m)
 		finish_pass(m);
 }
 
-static bool window_full(const struct qmgr *q)
+/* No room beside the others: one message, however big, always has room alone. */
+static bool window_full(const struct message *m)
 {
-	return HASH_COUNT(q->messages) >= q->active_limit || q->nrcpt >= q->rcpt_limit;
+	const struct qmgr *q = m->q;
+	return HASH_COUNT(q->messages) > q->active_limit || q->nrcpt - m->npass >= q->rcpt_limit;
 }
 
 /* ---- rows ---- */
@@ -208,7 +210,7 @@ int message_on_queued(struct serve_conn *c, struct msg *msg)
 	struct message *m = message_new(q, n.qid);
 	m->f = f;
 	message_loaded(m);
-	if (window_full(q)) {
+	if (window_full(m)) {
 		to_index(m, QM_INCOMING, 0);
 		arena_clear(&mem);
 		return 0;
@@ -309,7 +311,7 @@ static void load_done(struct ev_work *w)
 			finish_remove(m);
 		} else if (!m->due && m->f.next > clock_wall()) {
 			to_index(m, QM_DEFERRED, m->f.next);
-		} else if (HASH_COUNT(q->messages) > q->active_limit || q->nrcpt > q->rcpt_limit || q->stopped) {
+		} else if (window_full(m) || q->stopped) {
 			to_index(m, m->f.attempts ? QM_DEFERRED : QM_INCOMING, 0);
 		} else {
 			m->in_index = true;

@@ -1,6 +1,7 @@
 /*
- * api_mail.h - encoding of what the messages of cleanup, qmgr and the delivery agents have in common: envelope, recipient,
- * route (message/envelope.h).  Views point into the decoded message; arrays live in the arena that the decoder was given.
+ * api_mail.h - encoding of what the messages of cleanup, qmgr and the delivery agents have in common: envelope,
+ * recipient, route (message/envelope.h).  Views point into the decoded message; arrays live in the arena that the
+ * decoder was given.
  */
 #ifndef MERPATI_API_MAIL_H
 #define MERPATI_API_MAIL_H

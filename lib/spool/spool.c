@@ -132,6 +132,7 @@ int spool_copy(const struct spool *s, int fd, uint64_t end, int *copy, struct er
 int spool_write(int fd, char *block, size_t n, uint64_t content_end, size_t nrcpt, struct err *err)
 {
 	uint32_t digest;
+	struct stat st;
 	char preamble[QFILE_PREAMBLE], *p;
 	int r = qfile_digest(fd, content_end, &digest, err);
 	if (r < 0)
@@ -145,7 +146,9 @@ int spool_write(int fd, char *block, size_t n, uint64_t content_end, size_t nrcp
 	if (r < 0)
 		return r;
 	/* Behind the last extent there may be bytes that belong to nothing (a writer that changed its mind). */
-	if (ftruncate(fd, (off_t)(content_end + n + nrcpt)) < 0)
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "fstat");
+	if ((uint64_t)st.st_size > content_end + n + nrcpt && ftruncate(fd, (off_t)(content_end + n + nrcpt)) < 0)
 		return err_sys(err, "ftruncate");
 	qfile_preamble(preamble, content_end, (uint32_t)n);
 	return fs_pwrite_all(fd, preamble, sizeof(preamble), 0, err);

@@ -19,7 +19,7 @@ CONF = {
     "myhostname": "mx.example.test", "myorigin": "example.test", "queue_minfree": 0, "message_size_limit": 10240000,
     "bounce_size_limit": 50000, "double_bounce_sender": "double-bounce", "qmgr_message_active_limit": 20000,
     "qmgr_message_recipient_limit": 20000, "minimal_backoff_time": 300, "maximal_backoff_time": 4000, "queue_run_delay": 300,
-    "maximal_queue_lifetime": 432000, "bounce_queue_lifetime": 432000, "delay_warning_time": 0, "qmgr_daemon_timeout": 3600,
+    "maximal_queue_lifetime": "5d", "bounce_queue_lifetime": "5d", "delay_warning_time": 0, "qmgr_daemon_timeout": 3600,
     "transport_retry_time": 60, "initial_destination_concurrency": 5, "default_destination_concurrency_limit": 20,
     "default_destination_recipient_limit": 50, "soft_bounce": "no", "notify_classes": "2bounce, resource, software",
     "2bounce_notice_recipient": "postmaster", "defer_transports": "", "mail_owner": "root",
@@ -152,7 +152,10 @@ class Host:
                 return
             kind, id, f, fds = m
             assert kind == DV_DELIVER and id == 0 and len(fds) == 1, m
-            self.agent(Delivery(chan, f, fds[0]))
+            try:
+                self.agent(Delivery(chan, f, fds[0]))
+            except OSError:  # qmgr was killed meanwhile
+                return
 
     # ---- a submitter ----
 
