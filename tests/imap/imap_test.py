@@ -251,6 +251,26 @@ def delivered_mail():
     c.close()
 
 
+def first_fetch_opens_no_message():
+    """The delivered summary answers: the file may be anything of the same size by now."""
+    have = len(M.maildir("user1"))
+    with M.smtp() as s:
+        s.sendmail("alice@a.org", ["user1@example.test"], MESSAGE)
+    M.wait_mail("user1", have + 1)
+    path = max(M.maildir("user1"), key=os.path.getmtime)
+    wait_for("the summary", lambda: os.path.exists(os.path.join(M.info["mail_root"], M.domain, "user1", "merpati-delivered")))
+    with open(path, "r+b") as f:
+        size = os.path.getsize(path)
+        f.write(b"x" * size)
+    c = client(user="user1")
+    c.ok("SELECT INBOX")
+    line = c.ok("FETCH * (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (Subject)])")[0]
+    check("%r" % line, b'"Alice" NIL "alice" "a.org"' in line and b'"rfc822"' in line and b"Subject: =?utf-8" in line)
+    c.ok("STORE * +FLAGS.SILENT (\\Deleted)")
+    c.ok("CLOSE")
+    c.close()
+
+
 def bad_input():
     """Each gets its refusal, and the session goes on (or ends where nothing else is left)."""
     c = client()
@@ -292,4 +312,4 @@ def log_lines():
 if __name__ == "__main__":
     with merpati.Instance(users=2) as M:
         merpati.main(capabilities, mailboxes, append_and_fetch, partial_pieces, search, store_copy_move_expunge, two_sessions,
-                     idle, delivered_mail, bad_input, log_lines)
+                     idle, delivered_mail, first_fetch_opens_no_message, bad_input, log_lines)
