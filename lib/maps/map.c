@@ -247,7 +247,7 @@ void map_store_notes_done(struct map_store *s)
 int map_lookup(struct map *m, struct sv key, struct buf *value, struct err *err)
 {
 	MAP_SCRATCH char folded[MAP_KEY_MAX];
-	if (m->optional_empty || key.n == 0 || key.n > MAP_KEY_MAX)
+	if (m->optional_empty || (key.n == 0 && m->kind->fixed) || key.n > MAP_KEY_MAX)
 		return 0;
 	if (!m->ctx)
 		return err_set(err, ERR_TEMP, "table %.100s: %s", m->spec, m->err.text);

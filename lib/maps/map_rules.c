@@ -61,7 +61,7 @@ static void check_group(void *ctx, struct sv name)
 	struct group_check *c = ctx;
 	uint64_t n;
 	c->used++;
-	if (num_range(name, 0, c->ngroups, &n) < 0) {
+	if (num_range(name, 1, c->ngroups, &n) < 0) {
 		c->bad = true;
 		(void)snprintf(c->why, WHY_SIZE, "out of range replacement index \"" SV_FMT "\": skipping this rule",
 		    SV_ARG(sv_head(name, 40)));
@@ -228,7 +228,8 @@ int rules_lookup(void *ctx, struct sv key, struct buf *value, struct err *err)
 	struct rule_match m = {.key = key};
 	MAP_SCRATCH char text[MAP_KEY_MAX + 1]; /* with a NUL behind it, as regexec(3) likes it */
 	char space[RULE_SCRATCH] __attribute__((aligned(16)));
-	memcpy(text, key.p, key.n);
+	if (key.n)
+		memcpy(text, key.p, key.n);
 	text[key.n] = '\0';
 	m.key.p = text;
 	if (t->lang->begin && !t->lang->begin(&m, space))
