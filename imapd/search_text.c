@@ -5,6 +5,7 @@
 #include "message/hdr.h"
 #include "message/qp.h"
 #include "message/rfc2047.h"
+#include "message/rfc2231.h"
 
 #define DECODED_MAX (64u << 20) /* bound of a decoded block: FETCH_BLOCK times what a converter may make of a byte */
 
@@ -144,6 +145,24 @@ static int search_part(struct body_search *b, const struct mime_part *p)
 	return 0;
 }
 
+/* Names of attachments, which stand in parameters. */
+static void search_params(struct body_search *b, const struct hdr_field *f)
+{
+	static const struct {
+		const char *field, *param;
+	} names[] = {{"content-type", "name"}, {"content-disposition", "filename"}};
+	ssize_t semi = sv_chr(f->value, ';');
+	for (size_t i = 0; i < ARRAY_LEN(names) && semi >= 0 && !b->find.found; i++) {
+		if (!sv_ieqs(f->name, names[i].field))
+			continue;
+		buf_reset(&b->utf8);
+		if (!rfc2231_param(&b->utf8, sv_skip(f->value, (size_t)semi), names[i].param))
+			continue;
+		text_find_restart(&b->find);
+		text_find_feed(&b->find, buf_sv(&b->utf8));
+	}
+}
+
 /* The header of a part or an embedded message, decoded field by field. */
 static int search_header(struct body_search *b, const struct mime_part *p)
 {
@@ -159,6 +178,7 @@ static int search_header(struct body_search *b, const struct mime_part *p)
 		buf_reset(&b->utf8);
 		rfc2047_decode(&b->utf8, f.value);
 		text_find_feed(&b->find, buf_sv(&b->utf8));
+		search_params(b, &f);
 	}
 	return 0;
 }

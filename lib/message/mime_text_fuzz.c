@@ -1,6 +1,7 @@
 /* mime_text_fuzz.c - parts, headers and search: the same result however the bytes are cut. */
 #include "message/qp.h"
 #include "message/rfc2047.h"
+#include "message/rfc2231.h"
 #include "message/text_find.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUG_ON(!sv_eq(buf_sv(&a), buf_sv(&b)));
 	buf_reset(&b);
 	rfc2047_decode(&b, in);
+	rfc2231_param(&b, in, "filename");
 	text_fold(&needle, sv_head(in, cut < 20 ? cut : 20));
 	text_find_init(&f, buf_sv(&needle));
 	text_find_init(&g, buf_sv(&needle));

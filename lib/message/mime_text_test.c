@@ -9,6 +9,7 @@
 #include "message/charset.h"
 #include "message/qp.h"
 #include "message/rfc2047.h"
+#include "message/rfc2231.h"
 #include "message/text_find.h"
 
 static void test_parts(void **state ATTR_UNUSED)
@@ -64,6 +65,34 @@ static void test_headers(void **state ATTR_UNUSED)
 		struct buf out = BUF_INIT(1000);
 		assert_int_equal(rfc2047_decode(&out, sv_str(cases[i].in)), 0);
 		assert_string_equal(buf_cstr(&out), cases[i].want);
+		buf_free(&out);
+	}
+}
+
+static void test_params(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *params, *want; /* NULL: there is none */
+	} cases[] = {
+	    {"; filename=\"a b.txt\"", "a b.txt"},
+	    {"; filename*=utf-8''%e2%82%ac.txt", "\xe2\x82\xac.txt"},
+	    {"; filename=plain; filename*=iso-8859-1'de'%FCber", "\xc3\xbc"
+								 "ber"},
+	    {"; filename*0=\"long \"; filename*1=name", "long name"},
+	    {"; filename*1*=%C3; filename*0*=utf-8''%41; filename*2*=%BC; filename*3=%41", "A\xc3\xbc%41"},
+	    {"; filename=\"=?utf-8?q?x=C3=BC?=\"", "x\xc3\xbc"},
+	    {"; filename*=%41", "A"},
+	    {"; filename*=utf-8''", ""},
+	    {"; filename*100=x", NULL},
+	    {"; filename*x=y; filenames=z; name=q", NULL},
+	    {"", NULL},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf out = BUF_INIT(1000);
+		if (rfc2231_param(&out, sv_str(cases[i].params), "filename") != (cases[i].want != NULL))
+			fail_msg("%s", cases[i].params);
+		if (cases[i].want != NULL)
+			assert_string_equal(buf_cstr(&out), cases[i].want);
 		buf_free(&out);
 	}
 }
@@ -129,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_headers),
+	    cmocka_unit_test(test_params),
 	    cmocka_unit_test(test_charset),
 	    cmocka_unit_test(test_find),
 	};

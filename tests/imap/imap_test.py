@@ -150,6 +150,10 @@ def search():
         check("%s: %r" % (query, got), got.decode().split()[2:] == want.split())
     check("uid", c.ok("UID SEARCH SEEN")[0] == b"* SEARCH %d\r\n" % uid)
     check("esearch", b" MIN 1 MAX 2 COUNT 2\r\n" in c.ok("SEARCH RETURN (MIN MAX COUNT) ALL")[0])
+    c.append(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n"
+             b"Content-Disposition: attachment; filename*0*=utf-8''gr%C3%BC;\r\n filename*1=\"ner.png\"\r\n\r\nx\r\n--b--\r\n")
+    raw = "GR\u00dcNER.png".encode()
+    check("name of an attachment", c.ok(b"SEARCH TEXT {%d+}\r\n" % len(raw) + raw)[0] == b"* SEARCH 3\r\n")
     c.no("SEARCH CHARSET x-nosuch ALL", b"BADCHARSET")
     for bad in ("SEARCH", "SEARCH FOO", "SEARCH (ALL", "SEARCH 7", "SEARCH SINCE x", "SEARCH NOT"):
         c.bad(bad)
