@@ -10,6 +10,20 @@ def _name(text):
     return b"".join(bytes([len(p)]) + p.encode() for p in text.split(".") if p) + b"\0"
 
 
+def _same_port(address):
+    """A UDP and a TCP socket at one port."""
+    while True:
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            udp.bind((address, 0))
+            tcp.bind(udp.getsockname())
+            return udp, tcp
+        except OSError:  # somebody else has that one
+            udp.close()
+            tcp.close()
+
+
 def _close(sock):
     try:
         sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it
@@ -23,11 +37,8 @@ class NameServer:
 
     def __init__(self, address="127.0.0.1"):
         self.records, self.failing, self.large, self.questions, self.by_tcp = {}, set(), set(), [], 0
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((address, 0))
+        self.sock, self.tcp = _same_port(address)
         self.port = self.sock.getsockname()[1]
-        self.tcp = socket.socket()
-        self.tcp.bind((address, self.port))
         self.tcp.listen(8)
         self.closed = False
         threading.Thread(target=self._run, daemon=True).start()
