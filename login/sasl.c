@@ -31,7 +31,7 @@ static void challenge(struct login_conn *c, struct sv raw, enum phase next)
 	struct buf text = BUF_INIT(SASL_LINE_MAX);
 
 	base64_encode(&text, raw);
-	c->phase = next;
+	c->phase = (uint8_t)next;
 	c->proto->challenge(c, buf_sv(&text));
 	buf_wipe(&text);
 }

@@ -122,8 +122,7 @@ void scram_invent(struct sv user, struct sv key, uint32_t iterations, struct scr
 	unsigned char mac[DIGEST_MAX];
 
 	hmac(DIGEST_SHA512, key, user, mac);
-	out->iterations = iterations;
-	out->salt_len = 16;
+	*out = (struct scram_verifier){.iterations = iterations, .salt_len = 16};
 	memcpy(out->salt, mac, 16);
 	rng_bytes(out->stored, SCRAM_KEY); /* no password fits it */
 	rng_bytes(out->server, SCRAM_KEY);
