@@ -88,6 +88,26 @@ static void test_letter(void **state ATTR_UNUSED)
 	closed();
 }
 
+static void test_byte_by_byte(void **state ATTR_UNUSED)
+{
+	static const char text[] = "EHLO a.org\r\nMAIL FROM:<x@a.org>\r\nRCPT TO:<alice@here.test>\r\nDATA\r\n"
+				   "Subject: hi\r\n\r\n..dot\r\n.\r\nQUIT\r\n";
+	char got[4096];
+	ssize_t n;
+
+	begin("192.0.2.1");
+	for (size_t i = 0; i < strlen(text); i++) {
+		assert_int_equal(write(fake.client, text + i, 1), 1);
+		fake_turns();
+	}
+	n = read(fake.client, got, sizeof(got) - 1);
+	got[n > 0 ? n : 0] = '\0';
+	assert_string_equal(got, EHLO_REPLY "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
+					    "250 2.0.0 Ok: queued as QID1\r\n221 2.0.0 Bye\r\n");
+	assert_non_null(strstr(fake.committed, "\nSubject: hi\n\n.dot\n"));
+	closed();
+}
+
 static void test_relay(void **state ATTR_UNUSED)
 {
 	begin("192.0.2.1");
@@ -398,9 +418,9 @@ static void test_netlist(void **state ATTR_UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_letter), T(test_relay), T(test_mynetworks), T(test_order_and_syntax),
-	    T(test_bad_input), T(test_pipelining_refused), T(test_http), T(test_smuggling), T(test_too_big),
-	    T(test_hops), T(test_bdat), T(test_lmtp), T(test_pickup), T(test_auth), T(test_peers_down),
+	const struct CMUnitTest tests[] = {T(test_letter), T(test_byte_by_byte), T(test_relay), T(test_mynetworks),
+	    T(test_order_and_syntax), T(test_bad_input), T(test_pipelining_refused), T(test_http), T(test_smuggling),
+	    T(test_too_big), T(test_hops), T(test_bdat), T(test_lmtp), T(test_pickup), T(test_auth), T(test_peers_down),
 	    T(test_commit_fails), T(test_cut), T(test_rules), cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_netlist)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
