@@ -5,6 +5,8 @@
  */
 #include "daemon/daemon.h"
 
+#include <sys/stat.h>
+
 #include "base/htable.h"
 #include "conf/conf_lex.h"
 #include "rewrite/rw.h"
@@ -342,16 +344,24 @@ static void on_tick(struct ev_timer *t)
 
 /* --- start --- */
 
+/* The folder of a table, or where it would be made: a cage cannot be widened when it appears later. */
 static void add_path(size_t *n, struct sv path)
 {
-	ssize_t slash = sv_rchr(path, '/');
+	CLEANUP(freep) char *folder = sv_dup(path);
+	struct stat st;
 	if (*n >= TABLE_PATHS_MAX || path.n == 0 || path.p[0] != '/')
 		return;
-	struct sv folder = slash <= 0 ? SV("/") : sv_head(path, (size_t)slash);
+	char *slash = strrchr(folder, '/');
+	do {
+		*slash = '\0';
+		slash = strrchr(folder, '/');
+	} while (slash && stat(folder, &st) < 0);
+	if (folder[0] == '\0')
+		return; /* never all of "/" */
 	for (size_t i = 0; i < *n; i++)
-		if (sv_eqs(folder, prog.paths[i].path))
+		if (strcmp(folder, prog.paths[i].path) == 0)
 			return;
-	prog.paths[*n].path = sv_dup(folder);
+	prog.paths[*n].path = xstrdup(folder);
 	prog.paths[*n].access = SANDBOX_READ;
 	(*n)++;
 }
