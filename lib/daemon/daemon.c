@@ -395,6 +395,7 @@ int daemon_main(int argc ATTR_UNUSED, char **argv, const struct daemon_def *def)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past RLIMIT_FSIZE fails with EFBIG: no reason to die */
 	d->def = def;
 	d->ev = ev_new();
 	BUG_ON(ev_signal_start(d->ev, &d->signals, signos, ARRAY_LEN(signos), on_signal) < 0);
