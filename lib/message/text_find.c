@@ -6,9 +6,20 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
+/* Eight bytes at a time: bit 7 of each byte of `upper` says that it is one of A to Z. */
 static size_t fold_ascii(char *to, const char *from, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	const uint64_t ones = 0x0101010101010101u;
+	size_t i = 0;
+	for (; i + 8 <= n; i += 8) {
+		uint64_t v;
+		memcpy(&v, from + i, 8);
+		uint64_t low = v & 0x7f * ones;
+		uint64_t upper = (low + (0x80 - 'A') * ones) & ~(low + (0x7f - 'Z') * ones) & ~v & 0x80 * ones;
+		v |= upper >> 2;
+		memcpy(to + i, &v, 8);
+	}
+	for (; i < n; i++) {
 		unsigned char c = (unsigned char)from[i];
 		to[i] = (char)(c + ((unsigned)(c - 'A') < 26 ? 32 : 0));
 	}
