@@ -171,7 +171,7 @@ static void test_expand(void **state)
 	static const struct {
 		const char *in;
 		int r;
-		const char *out[3];
+		const char *out[4];
 	} cases[] = {{"info@alias.test", 0, {"bob@example.org", "eve@box.test"}}, {"a@alias.test", ERR_LIMIT, {NULL}},
 	    {"self@example.org", 0, {"self@example.org", "x@else.test"}}, {"u+t@dom.test", 0, {"u+t@box.test"}},
 	    {"plain@any.test", 0, {"plain@any.test"}}, {"list@example.org", 0, {"carol@box.test"}},
