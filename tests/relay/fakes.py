@@ -126,7 +126,7 @@ class MailHost:
                         "RSET": "250 2.0.0 Ok", "end": "250 2.0.0 Ok: queued as SINK", "QUIT": "221 2.0.0 Bye"}
         self.replies.update(replies)
         self.messages, self.commands, self.connections = [], [], 0
-        self.sock = socket.socket()
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((address, port))
         self.sock.listen(64)

@@ -6,7 +6,7 @@ import socket
 import tempfile
 
 import merpati
-from fakes import A, MX, MailHost, NameServer
+from fakes import A, AAAA, MX, MailHost, NameServer
 from merpati import Instance, check, wait_for
 
 
@@ -32,7 +32,7 @@ class Setting:
         for number, (preference, address) in enumerate(hosts):
             mx = "mx%d.%s" % (number + 1, name)
             self.dns.add(name, MX, preference, mx)
-            self.dns.add(mx, A, address)
+            self.dns.add(mx, AAAA if ":" in address else A, address)
 
     def __enter__(self):
         self.m = self.instance.__enter__()
@@ -63,6 +63,17 @@ def next_mx_when_the_first_is_down():
         check("body arrives byte for byte", up.messages[0].endswith(b"\r\n\r\nhello\r\n.dot\r\n"))
         check("one message", len(up.messages) == 1)
         s.m.wait_log(line.group(1) + ": removed")
+
+
+def ipv6_and_equal_preferences():
+    with Setting(inet_protocols="all", smtp_connection_cache_on_demand="no") as s:
+        hosts = [s.host("::1"), s.host("127.0.0.2"), s.host("127.0.0.3")]
+        s.domain("b.test", (10, "::1"), (10, "127.0.0.2"), (10, "127.0.0.3"))
+        for number in range(24):
+            s.send("bob%d@b.test" % number)
+        wait_for("all messages", lambda: sum(len(h.messages) for h in hosts) == 24)
+        check("each host had some: %r" % [len(h.messages) for h in hosts], all(h.messages for h in hosts))
+        s.m.wait_log(r"relay=mx1\.b\.test\[::1\]:%d, .*status=sent" % s.port)
 
 
 def answers():
@@ -264,7 +275,7 @@ def smtp_killed_in_a_delivery():
 
 
 if __name__ == "__main__":
-    merpati.main(next_mx_when_the_first_is_down, answers, names_that_do_not_work,
+    merpati.main(next_mx_when_the_first_is_down, ipv6_and_equal_preferences, answers, names_that_do_not_work,
                  answers_too_large_for_udp, unsigned_answers_are_not_believed, broken_tls_means_no_tls,
                  reload_in_a_delivery, hostile_hosts, connection_is_used_again,
                  deferred_mail_goes_out_later, resolver_stopped_or_killed, smtp_killed_in_a_delivery)
