@@ -14,12 +14,12 @@ static int warm(struct daemon *d ATTR_UNUSED, struct err *err ATTR_UNUSED)
 {
 	/* A threshold that stays: output blocks and the index's lists go back to the system when they are freed. */
 	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	charset_warm();
 	malloc_trim(0);
 	return 0;
 }
 
-static const struct zygote_def def = {.program = "imapd", .warm = warm, .start = imap_session_start};
+static const struct zygote_def def = {
+    .program = "imapd", .warm = warm, .start = imap_session_start, .readable = charset_modules};
 
 int main(int argc, char **argv)
 {

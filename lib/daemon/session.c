@@ -342,7 +342,7 @@ static int become(const struct session_start *start, struct err *err)
 	(void)umask(077);
 	if (access(start->folder, F_OK))
 		(void)fs_mkdirs(start->folder, 0700, NULL); /* the program says what is wrong when it opens it */
-	return sandbox_restrict_to(start->folder, err);
+	return sandbox_restrict_to(start->folder, start->readable, err);
 }
 
 static struct session *session_new(struct ev *ev, const struct zygote_def *def, int fd)

@@ -23,6 +23,7 @@ struct zygote {
 	int life; /* writing end of the pipe whose hang-up ends all children */
 	int life_read;
 	unsigned min_uid, min_gid;
+	const char *readable;
 	bool plugged; /* plug_heap was done since the last change of parameters */
 };
 
@@ -105,6 +106,7 @@ static int start(struct daemon *d, struct err *err)
 	z->min_gid = (unsigned)conf_int(daemon_conf(d), "first_valid_gid");
 	daemon_set_state(d, z);
 	note_boot_id();
+	z->readable = def_of(d)->readable ? def_of(d)->readable() : NULL;
 	return warm(d, err);
 }
 
@@ -158,6 +160,7 @@ static void on_order(struct daemon *d, struct msg *m)
 	s.stream = msg_take_fd(m);
 	s.anvil = msg_take_fd(m);
 	s.life = z->life_read;
+	s.readable = z->readable;
 	s.number = in.session;
 	s.user = sv_dup(in.user);
 	s.folder = sv_dup(in.folder);

@@ -43,6 +43,9 @@ struct zygote_def {
 	const char *program;				/* "imapd" */
 	int (*warm)(struct daemon *d, struct err *err); /* may be NULL */
 	int (*start)(struct session *s, struct err *err);
+	/* Asked in the parent before it is caged: a folder that sessions may read beside their own (data that is the
+	 * same for everybody), or NULL.  The pointer itself may be NULL too. */
+	const char *(*readable)(void);
 };
 int zygote_main(int argc, char **argv, const struct zygote_def *def);
 

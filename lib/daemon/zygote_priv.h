@@ -13,6 +13,7 @@ struct session_start {
 	struct daemon *daemon;
 	uint64_t number;
 	char *user, *folder;
+	const char *readable; /* of zygote_def; NULL: nothing */
 	unsigned uid, gid;
 	int stream, anvil; /* anvil may be -1 */
 	int life;	   /* hangs up when the parent ends or drains */

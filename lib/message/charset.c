@@ -1,38 +1,31 @@
 /* charset.c - any character set to UTF-8; see charset.h. */
 #include "message/charset.h"
 
-#include <dlfcn.h>
-#include <link.h>
+#include <unistd.h>
 
 #define OUT_STEP 4096
 #define UTF8_PER_BYTE 4
-#define WARM_NAMES_MAX 16384 /* bytes of the names of loaded modules */
 
-static const char *const usual[] = {"ISO-8859-1", "ISO-8859-2", "ISO-8859-15", "WINDOWS-1250", "WINDOWS-1251",
-    "WINDOWS-1252", "KOI8-R", "GB18030", "BIG5", "SHIFT_JIS", "ISO-2022-JP", "EUC-KR"};
+/* Where glibc has its modules; "" is a path that is never there. */
+#if defined(__x86_64__)
+#define MULTIARCH "/usr/lib/x86_64-linux-gnu/gconv"
+#elif defined(__aarch64__)
+#define MULTIARCH "/usr/lib/aarch64-linux-gnu/gconv"
+#else
+#define MULTIARCH ""
+#endif
 
-/* Notes the names of the loaded conversion modules, which charset_warm pins: they stay when nobody uses them. */
-static int note_module(struct dl_phdr_info *info, size_t size ATTR_UNUSED, void *arg)
+const char *charset_modules(void)
 {
-	struct buf *names = arg;
-	if (info->dlpi_name != NULL && strstr(info->dlpi_name, "/gconv/") != NULL)
-		buf_add(names, info->dlpi_name, strlen(info->dlpi_name) + 1);
-	return 0;
-}
+	static const char *const places[] = {MULTIARCH, "/usr/lib64/gconv", "/usr/lib/gconv"};
+	iconv_t cd = iconv_open("UTF-8", "UTF-16LE"); /* built in: reads the modules' index and loads none */
 
-void charset_warm(void)
-{
-	CLEANUP(buf_freep) struct buf names = BUF_INIT(WARM_NAMES_MAX);
-	for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
-		iconv_t cd = iconv_open("UTF-8", usual[i]);
-		if (cd == (iconv_t)-1)
-			continue;
-		buf_reset(&names);
-		dl_iterate_phdr(note_module, &names);
-		for (const char *p = names.p; names.n > 0 && p < names.p + names.n; p += strlen(p) + 1)
-			(void)dlopen(p, RTLD_LAZY | RTLD_NODELETE);
-		iconv_close(cd); /* an open converter would cost 32 KiB */
-	}
+	if (cd != (iconv_t)-1)
+		iconv_close(cd);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i][0] && access(places[i], R_OK | X_OK) == 0)
+			return places[i];
+	return NULL;
 }
 
 static const struct {

@@ -1,7 +1,9 @@
 /*
  * charset.h - text of any character set as UTF-8, over iconv(3).  Streaming: a character may be split between pieces.
- * iconv loads modules from files: a caged program calls charset_warm before its cage closes and has those sets for
- * ever; others are passed on as they are, as is what cannot be converted ('?' for single bytes).
+ * iconv loads
+ * modules from files when a set is first met, so a caged program must be able to read the folder that charset_modules
+ * names; sets whose module is not to be had are passed on as they are, as is what cannot be converted ('?' for single
+ * bytes).
  */
 #ifndef MERPATI_CHARSET_H
 #define MERPATI_CHARSET_H
@@ -20,8 +22,9 @@ struct charset {
 	size_t nheld;
 };
 
-/* Opens the usual sets once and keeps them: their converters are there after the cage is closed. */
-void charset_warm(void);
+/* The folder of the C library's conversion modules, NULL when there is none.  Call it before the cage closes: it reads
+ * their index.  Loading modules here instead would make every fork pay for their mappings. */
+const char *charset_modules(void);
 /* Never fails: with an unknown name, bytes are passed on. */
 void charset_open(struct charset *c, struct sv name);
 void charset_close(struct charset *c);

@@ -106,7 +106,7 @@ int sandbox_landlock(const struct sandbox_profile *p, const struct sandbox_args 
 	return r;
 }
 
-int sandbox_restrict_to(const char *folder, struct err *err)
+int sandbox_restrict_to(const char *folder, const char *readable, struct err *err)
 {
 	int abi = kernel_abi();
 	if (abi == 0)
@@ -115,6 +115,8 @@ int sandbox_restrict_to(const char *folder, struct err *err)
 	if (ruleset < 0)
 		return ruleset;
 	int r = allow_path(ruleset, folder, FS_WRITE & handled_fs(abi), err);
+	if (r == 0 && readable != NULL)
+		r = allow_path(ruleset, readable, FS_READ, err);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = err_sys(err, "landlock_restrict_self");
 	return r;

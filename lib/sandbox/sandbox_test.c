@@ -140,7 +140,7 @@ static void zygote_cannot_become_a_system_user(void **state ATTR_UNUSED)
 static int sees_one_folder(void)
 {
 	struct err err;
-	if (sandbox_restrict_to(folder, &err) < 0)
+	if (sandbox_restrict_to(folder, NULL, &err) < 0)
 		return 96;
 	MUST_FAIL(open("/etc/passwd", O_RDONLY));
 	return chdir(folder) < 0 || open("z", O_CREAT | O_WRONLY, 0600) < 0 ? 97 : 0;
