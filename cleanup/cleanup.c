@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "ipc/api_cleanup.h"
+#include "ipc/api_qmgr.h"
 
 const struct serve_entry cleanup_requests[] = {
     {CL_STOCK, "stock", "smtpd local", stock_on_request},
@@ -30,11 +31,27 @@ static void read_conf(struct cleanup *cl)
 	cl->minfree = conf_int(cf, "queue_minfree");
 	cl->max_size = conf_int(cf, "message_size_limit");
 	cl->bounce_size = conf_int(cf, "bounce_size_limit");
+	cl->flow_delay = conf_time(cf, "in_flow_delay") * 1000;
 	free(cl->hostname);
 	free(cl->double_bounce);
 	cl->hostname = xstrdup(conf_str(cf, "myhostname"));
 	const char *who = conf_str(cf, "double_bounce_sender");
 	cl->double_bounce = strchr(who, '@') ? xstrdup(who) : xasprintf("%s@%s", who, conf_str(cf, "myorigin"));
+}
+
+static void on_flow(void *arg, struct msg *m)
+{
+	struct cleanup *cl = arg;
+	bool slow;
+	if (m->type == QM_FLOW && qm_flow_get(m, &slow))
+		cl->slow = slow;
+}
+
+static void on_qmgr(void *arg, bool up)
+{
+	struct cleanup *cl = arg;
+	if (!up)
+		cl->slow = false; /* a new one will say */
 }
 
 static int start(struct daemon *d, struct err *err)
@@ -51,6 +68,8 @@ static int start(struct daemon *d, struct err *err)
 	cl->pool = ev_pool_new(daemon_ev(d), CLEANUP_THREADS);
 	cl->rewrite = peer_new(d, "rewrite", NULL);
 	cl->qmgr = peer_new(d, "qmgr", NULL);
+	peer_on_msg(cl->qmgr, on_flow, cl);
+	peer_on_state(cl->qmgr, on_qmgr, cl);
 	return 0;
 }
 

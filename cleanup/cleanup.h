@@ -47,6 +47,7 @@ struct commit {
 	uint64_t content_end;
 	struct buf block;
 	struct ev_work work;
+	struct ev_timer delay; /* of the answer */
 	bool linked;
 	int status; /* 0, or why it failed */
 	struct err err;
@@ -82,6 +83,8 @@ struct cleanup {
 	uint64_t room_checked; /* ms */
 	bool room;
 	uint64_t max_size;
+	bool slow;	     /* qmgr says that mail comes in faster than it goes out */
+	uint64_t flow_delay; /* ms that an answer waits then */
 	uint64_t bounce_size;
 	char *hostname, *double_bounce;
 	struct syncer sync;

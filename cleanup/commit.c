@@ -83,6 +83,12 @@ static void tell_qmgr(struct cleanup *cl, const struct commit *cm)
 	msg_out_free(&o);
 }
 
+static void delayed(struct ev_timer *t)
+{
+	struct commit *cm = container_of(t, struct commit, delay);
+	commit_finish(cm->cl, cm, 0, NULL);
+}
+
 static void durable(struct cleanup *cl, struct commit *cm, int status, const struct err *err)
 {
 	if (status < 0) {
@@ -91,7 +97,10 @@ static void durable(struct cleanup *cl, struct commit *cm, int status, const str
 		return;
 	}
 	tell_qmgr(cl, cm);
-	commit_finish(cl, cm, 0, NULL);
+	if (cl->slow && cl->flow_delay && !(cm->env.flags & MAIL_NOTICE))
+		ev_timer_start(daemon_ev(cl->d), &cm->delay, cl->flow_delay, delayed);
+	else
+		commit_finish(cl, cm, 0, NULL);
 }
 
 /* ---- syncs ---- */

@@ -18,6 +18,7 @@ static struct message *message_new(struct qmgr *q, struct sv qid)
 	m->q = q;
 	(void)snprintf(m->qid, sizeof(m->qid), SV_FMT, SV_ARG(qid));
 	HASH_ADD_STR(q->messages, qid, m);
+	qmgr_flow_check(q);
 	return m;
 }
 
@@ -25,6 +26,7 @@ void message_free(struct message *m)
 {
 	struct qmgr *q = m->q;
 	HASH_DEL(q->messages, m);
+	qmgr_flow_check(q);
 	q->nrcpt -= m->npass;
 	if (m->loaded)
 		qfile_clear(&m->f);

@@ -155,9 +155,46 @@ static void on_drain(struct daemon *d)
 	ev_timer_start(q->ev, &q->due, 1, qmgr_due_idle);
 }
 
+/* ---- the feeders ---- */
+
+static void tell_flow(struct serve_conn *c, bool slow)
+{
+	struct msg_out o = MSG_OUT_INIT;
+	qm_flow_put(&o, slow);
+	(void)chan_send(c->chan, QM_FLOW, QM_VERSION, 0, &o);
+	msg_out_free(&o);
+}
+
+void qmgr_flow_check(struct qmgr *q)
+{
+	size_t n = HASH_COUNT(q->messages);
+	if (q->slow ? n > q->active_limit - q->active_limit / 4 : n < q->active_limit)
+		return;
+	q->slow = !q->slow;
+	for (size_t i = 0; i < QMGR_FEEDERS; i++)
+		if (q->feeders[i])
+			tell_flow(q->feeders[i], q->slow);
+}
+
+static void feeder_closed(struct serve_conn *c)
+{
+	struct qmgr *q = daemon_state(c->d);
+	for (size_t i = 0; i < QMGR_FEEDERS; i++)
+		if (q->feeders[i] == c)
+			q->feeders[i] = NULL;
+}
+
 static void on_peer(struct daemon *d, int fd, const struct caller *who)
 {
-	serve_attach(d, fd, who, requests, ARRAY_LEN(requests), NULL);
+	struct qmgr *q = daemon_state(d);
+	struct serve_conn *c = serve_attach(d, fd, who, requests, ARRAY_LEN(requests), feeder_closed);
+	size_t i = 0;
+	while (i < QMGR_FEEDERS && q->feeders[i])
+		i++;
+	if (i < QMGR_FEEDERS)
+		q->feeders[i] = c;
+	if (q->slow)
+		tell_flow(c, true);
 }
 
 int main(int argc, char **argv)

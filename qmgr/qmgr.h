@@ -26,7 +26,7 @@
 #define QMGR_SOON 5	      /* seconds until the next attempt when an agent died */
 #define QMGR_SOON_TIMES 3     /* ... for so many attempts; then it is the message's own fault */
 #define QMGR_LOCKED 5	      /* seconds until the next look at a message that an agent still carries */
-#define QMGR_OPS_MAX 1000     /* tool orders' files that are worked on at a time */
+#define QMGR_FEEDERS 64	      /* processes of cleanup that are told to slow down */
 
 struct qmgr;
 struct message;
@@ -164,6 +164,8 @@ struct qmgr {
 	struct ev_defer run;  /* hand out deliveries */
 	struct ev_defer unlink_turn;
 	struct ev_timer due, sweep, rescan;
+	struct serve_conn *feeders[QMGR_FEEDERS]; /* connections of cleanup */
+	bool slow;				  /* they were told that mail comes in too fast */
 	struct scan *scan;
 	struct unlinker {
 		struct ev_work work;
@@ -225,7 +227,9 @@ void due_start(struct qmgr *q);
 
 /* qmgr.c */
 void qmgr_due_idle(struct ev_timer *t);
-void qmgr_idle_check(struct qmgr *q); /* ends a drain when nothing is under way */
+void qmgr_idle_check(struct qmgr *q);
+void qmgr_flow_check(struct qmgr *q);
+    /* tells cleanup when the window fills up or has room again */ /* ends a drain when nothing is under way */
 
 /* control.c */
 void control_accept(struct daemon *d, const struct listener *l, int fd, const struct sockaddr_storage *from);

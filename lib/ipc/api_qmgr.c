@@ -145,3 +145,17 @@ bool qm_ordered_get(struct msg *m, int *status, uint64_t *count)
 	*count = n;
 	return true;
 }
+
+void qm_flow_put(struct msg_out *m, bool slow)
+{
+	put_bool(m, slow);
+}
+
+bool qm_flow_get(struct msg *m, bool *slow)
+{
+	bool s;
+	if (!get_bool(m, &s) || !msg_end(m))
+		return false;
+	*slow = s;
+	return true;
+}

@@ -9,9 +9,9 @@
 
 #include "ipc/api_mail.h"
 
-enum qm_type { QM_QUEUED = 0x0301, QM_LIST, QM_ROWS, QM_FLUSH, QM_DELETE, QM_HOLD, QM_RELEASE, QM_REQUEUE };
+enum qm_type { QM_QUEUED = 0x0301, QM_LIST, QM_ROWS, QM_FLUSH, QM_DELETE, QM_HOLD, QM_RELEASE, QM_REQUEUE, QM_FLOW };
 #define QM_VERSION 1
-#define QM_ROWS_MAX 1000     /* rows of one QM_ROWS */
+#define QM_ROWS_MAX 1000      /* rows of one QM_ROWS */
 #define QM_ROW_RCPTS_MAX 1000 /* recipients that one row shows */
 #define QM_BLOCK_MAX (64u << 10)
 
@@ -73,5 +73,10 @@ void qm_order_put(struct msg_out *m, const struct qm_order *o);
 bool qm_order_get(struct msg *m, struct qm_order *o);
 void qm_ordered_put(struct msg_out *m, int status, uint64_t count);
 bool qm_ordered_get(struct msg *m, int *status, uint64_t *count);
+
+/* QM_FLOW (qmgr to cleanup, id 0) {slow b}: mail comes in faster than it goes out, so delay the answers
+ * (in_flow_delay). */
+void qm_flow_put(struct msg_out *m, bool slow);
+bool qm_flow_get(struct msg *m, bool *slow);
 
 #endif

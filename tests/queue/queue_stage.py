@@ -17,7 +17,7 @@ NEVER, SUCCESS, FAILURE, DELAY = 1, 2, 4, 8
 
 CONF = {
     "myhostname": "mx.example.test", "myorigin": "example.test", "queue_minfree": 0, "message_size_limit": 10240000,
-    "bounce_size_limit": 50000, "double_bounce_sender": "double-bounce", "qmgr_message_active_limit": 20000,
+    "bounce_size_limit": 50000, "in_flow_delay": "1s", "double_bounce_sender": "double-bounce", "qmgr_message_active_limit": 20000,
     "qmgr_message_recipient_limit": 20000, "minimal_backoff_time": 300, "maximal_backoff_time": 4000, "queue_run_delay": 300,
     "maximal_queue_lifetime": "5d", "bounce_queue_lifetime": "5d", "delay_warning_time": 0, "qmgr_daemon_timeout": 3600,
     "transport_retry_time": 60, "initial_destination_concurrency": 5, "default_destination_concurrency_limit": 20,
@@ -143,7 +143,10 @@ class Host:
                 out.append(len(exp))
                 for final, transport, hop in exp:
                     out += [final, 5, transport, hop]
-            chan.send(RW_RESOLVED, out, id)
+            try:
+                chan.send(RW_RESOLVED, out, id)
+            except OSError:
+                return
 
     def _agent(self, chan):
         while True:

@@ -55,7 +55,22 @@ assert not host.logged(qid + ": from=<alice@a.org>, status=expired")
 # more messages than the window holds
 slow = []
 plan.update(("slow%d@s%d.org" % (i, i), slow.append) for i in range(200))
-ids = [sub.send(["slow%d@s%d.org" % (i, i)])[1] for i in range(200)]
+subs = [host.submitter() for _ in range(40)]
+ids = [None] * 200
+
+
+def fill(k):
+    for i in range(k, 200, 40):
+        ids[i] = subs[k].send(["slow%d@s%d.org" % (i, i)])[1]
+
+
+fillers = [threading.Thread(target=fill, args=(k,)) for k in range(40)]
+begin = time.time()
+for th in fillers:
+    th.start()
+for th in fillers:
+    th.join()
+assert time.time() - begin > 2  # the window is full: answers are delayed (in_flow_delay)
 done = 0
 end = time.time() + 30
 while done < 200:
