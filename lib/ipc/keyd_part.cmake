@@ -1,1 +1,1 @@
-merpati_library(api_keyd SOURCES "${CMAKE_CURRENT_LIST_DIR}/api_keyd.c" LINK m_ipc)
+merpati_library(api_keyd SOURCES api_keyd.c LINK m_ipc)
