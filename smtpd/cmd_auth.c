@@ -82,7 +82,7 @@ static void drop(struct session *s)
 {
 	if (s->sasl == NULL)
 		return;
-	memset(s->sasl, 0, sizeof(*s->sasl));
+	explicit_bzero(s->sasl, sizeof(*s->sasl));
 	free(s->sasl);
 	s->sasl = NULL;
 	if (s->mode == MODE_AUTH)
