@@ -5,6 +5,7 @@
 #include <lmdb.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fsutil.h"
 #include "store/mailbox.h"
 #include "store/store_priv.h"
@@ -21,18 +22,24 @@ struct index {
 	MDB_env *env;
 	MDB_txn *read; /* reset between uses; keeps its reader slot, so that no lock is taken later */
 	MDB_dbi dbi;
-	int dirfd;  /* of the index directory; its flock guards every entry into LMDB that could wait */
-	ino_t ino;  /* of data.mdb, to see that it was deleted */
-	bool dirty; /* this process has written */
+	int dirfd;	     /* of the index directory; its flock guards every entry into LMDB that could wait */
+	ino_t ino;	     /* of data.mdb, to see that it was deleted */
+	uint64_t busy_until; /* another process held the lock: not tried again before (clock_mono_ms) */
+	bool dirty;	     /* this process has written */
 	char boot[BOOT_ID + 1];
 	struct pending *v;
 	size_t n, cap;
 	struct buf puts;
 };
 
-static int index_lock(const struct index *ix, struct err *err)
+static int index_lock(struct index *ix, struct err *err)
 {
-	return store_lock(ix->dirfd, INDEX_LOCK_MS, err) ? err_set(err, ERR_TEMP, "the index is in use") : 0;
+	if (clock_mono_ms() >= ix->busy_until) {
+		if (!store_lock(ix->dirfd, INDEX_LOCK_MS, err))
+			return 0;
+		ix->busy_until = clock_mono_ms() + INDEX_BUSY_MS;
+	}
+	return err_set(err, ERR_TEMP, "the index is in use");
 }
 
 static void read_boot_id(char id[BOOT_ID + 1])
@@ -87,7 +94,8 @@ static void discard_torn(const struct index *ix)
 	bool this_boot;
 	char state = read_state(ix, &this_boot);
 
-	if (state == 'c' || (state == 'd' && this_boot && ix->boot[0]))
+	/* Without its lock file too: a new one would not protect those who still read with the old. */
+	if ((state == 'c' || (state == 'd' && this_boot && ix->boot[0])) && !faccessat(ix->dirfd, "lock.mdb", F_OK, 0))
 		return;
 	remove_files(ix);
 	(void)write_state(ix, 'd', false, NULL); /* if it is lost, the next boot discards all the same */
@@ -229,13 +237,19 @@ int index_get(struct index *ix, struct index_key key, struct sv uniq, struct buf
 	return found;
 }
 
+static void drop_pending(struct index *ix)
+{
+	ix->n = 0;
+	buf_reset(&ix->puts);
+}
+
 void index_put(struct index *ix, struct index_key key, struct sv uniq, struct sv bytes)
 {
 	size_t at = ix->puts.n;
 
 	if (index_value_encode(&ix->puts, uniq, bytes)) {
-		if (!ix->n || index_flush(ix, NULL))
-			return;
+		(void)index_flush(ix, NULL);
+		drop_pending(ix); /* not written: worked out again when needed */
 		at = 0;
 		if (index_value_encode(&ix->puts, uniq, bytes))
 			return;
@@ -289,7 +303,6 @@ int index_flush(struct index *ix, struct err *err)
 		}
 	}
 	store_unlock(ix->dirfd);
-	ix->n = 0;
-	buf_reset(&ix->puts);
+	drop_pending(ix);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #define INDEX_DIR "merpati.index"
 #define INDEX_BOOT_ENV "MERPATI_BOOT_ID" /* environment: the boot's id, for processes that cannot read /proc */
 #define INDEX_LOCK_MS 100		 /* longest wait of one access */
+#define INDEX_BUSY_MS 5000		 /* pause after a wait that was in vain */
 #define INDEX_MAP_SIZE ((size_t)4 << 30) /* address space; a full index is begun anew */
 #define INDEX_PENDING_MAX (2u << 20)	 /* bytes of puts that wait in memory */
 

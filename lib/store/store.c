@@ -120,8 +120,8 @@ void store_relax(struct store *st)
 
 struct index *store_index(struct store *st)
 {
-	if (!st->index)
-		(void)index_open(st->dirfd, st->path, &st->index, NULL);
+	if (!st->index && clock_mono_ms() >= st->index_again && index_open(st->dirfd, st->path, &st->index, NULL))
+		st->index_again = clock_mono_ms() + INDEX_BUSY_MS;
 	return st->index;
 }
 

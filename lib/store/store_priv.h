@@ -18,7 +18,8 @@
 struct store {
 	char *path;
 	int dirfd, tmpfd;
-	struct index *index; /* NULL while closed */
+	uint64_t index_again; /* not tried before (clock_mono_ms): another process held it */
+	struct index *index;  /* NULL while closed */
 	unsigned seq;
 	char host[48];
 };

@@ -159,9 +159,59 @@ static void stopped_session(void **state)
 	tmpdir_remove(&dir);
 }
 
+/* A process stopped while it writes the index: the others do without. */
+static void stopped_index(void **state)
+{
+	CLEANUP(buf_freep) struct buf b = BUF_INIT(1000);
+	char *dir = tmpdir_new(), path[600];
+	struct mailbox *mb;
+	struct store *st;
+	uint64_t start;
+	pid_t pid;
+	int fd[2];
+	char c;
+
+	(void)state;
+	assert_int_equal(store_open(dir, &st, NULL), 0);
+	for (int i = 0; i < 50; i++)
+		deliver(dir, i);
+	assert_int_equal(mailbox_open(st, SV("INBOX"), 0, &mb, NULL), 0);
+	mailbox_summary_put(mb, 0, SV("one"));
+	mailbox_summary_flush(mb);
+	assert_int_equal(pipe(fd), 0);
+	pid = fork();
+	if (!pid) {
+		int d;
+
+		snprintf(path, sizeof(path), "%s/" INDEX_DIR, dir);
+		d = open(path, O_RDONLY | O_DIRECTORY);
+		if (store_lock(d, 1000, NULL) || write(fd[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(fd[0], &c, 1), 1);
+	start = clock_mono_ms();
+	for (size_t i = 1; i < 50; i++) {
+		mailbox_summary_put(mb, i, SV("more"));
+		mailbox_summary_flush(mb);
+	}
+	assert_int_equal(mailbox_summary_get(mb, 0, &b), 1);
+	store_relax(st);
+	for (size_t i = 0; i < 50; i++)
+		(void)mailbox_summary_get(mb, i, &b);
+	assert_true(clock_mono_ms() - start < 10 * INDEX_LOCK_MS);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	mailbox_close(&mb);
+	store_close(&st);
+	tmpdir_remove(&dir);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(several_sessions), cmocka_unit_test(stopped_session)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(several_sessions), cmocka_unit_test(stopped_session), cmocka_unit_test(stopped_index)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
