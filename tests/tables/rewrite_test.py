@@ -74,6 +74,18 @@ def test_unreadable_table():
     check("something was there", len(good) > 4096)
 
 
+def test_delivery():
+    """One address, two mailboxes; the extension goes along."""
+    before = len(m.maildir("user0")), len(m.maildir("user1"))
+    s = smtplib.SMTP("127.0.0.1", m.ports["smtp"], timeout=60)
+    s.sendmail("x@a.org", ["info@ali.test", "user1+tag@other.test"], "Subject: both\r\n\r\nx\r\n")
+    s.quit()
+    m.wait_mail("user0", before[0] + 1)
+    m.wait_mail("user1", before[1] + 2)
+    m.wait_log(r"to=<user0@example.test>, orig_to=<info@ali.test>.*status=sent")
+    m.wait_log(r"to=<user1\+tag@example.test>, orig_to=<user1\+tag@other.test>.*status=sent")
+
+
 def test_worker_killed():
     """The process that asks NSS dies: rewrite is replaced, mail goes on."""
     first = m.pids("rewrite")
