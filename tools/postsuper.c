@@ -1,4 +1,5 @@
-/* postsuper.c - postsuper(1): delete, hold, release, requeue by asking qmgr, who does it while mail goes on. */
+/* postsuper.c - postsuper(1): delete, hold, release, requeue by asking qmgr, who does it while mail goes on, or in the
+ * files when it is down. */
 #include <getopt.h>
 #include <sysexits.h>
 
@@ -39,7 +40,8 @@ static int one(struct queue_client *c, size_t order, struct sv qid, struct sv wh
 		fprintf(stderr, "postsuper: warning: invalid mail queue id: " SV_FMT "\n", SV_ARG(qid));
 		return 0;
 	}
-	int r = queue_client_order(c, orders[order].type, qid, where, &count, &err);
+	int r = (c->fd >= 0 ? queue_client_order : queue_client_order_files)(
+	    c, orders[order].type, qid, where, &count, &err);
 	if (r < 0) {
 		fprintf(stderr, "postsuper: fatal: %s\n", err.text);
 		return EX_UNAVAILABLE;
@@ -76,7 +78,9 @@ static int run_all(struct queue_client *c, const struct want *w, size_t n, char 
 	uint64_t total[ARRAY_LEN(orders)] = {0};
 	struct err err;
 	int r = 0;
-	if (queue_client_connect(c, &err) < 0) {
+	if (queue_client_connect(c, &err) == ERR_CLOSED) {
+		fputs("postsuper: warning: Mail system is down -- accessing queue directly\n", stderr);
+	} else if (c->fd < 0) {
 		fprintf(stderr, "postsuper: fatal: %s\n", err.text);
 		return EX_UNAVAILABLE;
 	}

@@ -2,6 +2,7 @@
 #include "tools/queue_client.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -184,4 +185,79 @@ int queue_client_order(
 	if (m.type != type || !qm_ordered_get(&m, &status, count))
 		return err_set(err, ERR_PROTOCOL, "qmgr talks nonsense");
 	return status < 0 ? err_set(err, status, "qmgr: %s", err_name(status)) : 0;
+}
+
+/* ---- without qmgr ---- */
+
+static const char *state_of(const struct qfile *q)
+{
+	return q->hold ? "hold" : q->attempts ? "deferred" : "incoming";
+}
+
+/* One file; true when the order applied to it. */
+static bool order_file(const struct spool *s, uint16_t type, const char *qid, struct sv where)
+{
+	struct err err;
+	struct qfile q;
+	struct buf rec = BUF_INIT(4096);
+	CLEANUP(fd_closep) int fd = spool_open_file(s, qid, O_RDWR, &err);
+	if (fd < 0 || qfile_load(&q, fd, 0, &err) < 0)
+		return false;
+	bool ok = where.n == 0 || sv_eqs(where, state_of(&q));
+	if (ok && type == QM_DELETE) {
+		ok = spool_unlink(s, qid, &err) == 0;
+	} else if (ok) {
+		bool hold = type == QM_HOLD || (type == QM_REQUEUE && q.hold);
+		ok = type == QM_REQUEUE || q.hold != hold;
+		(void)qrec_hold_put(&rec, hold);
+		if (type != QM_HOLD)
+			(void)qrec_schedule_put(&rec, q.attempts, 0);
+		ok = ok && spool_append(fd, q.end, q.size > q.end, buf_sv(&rec), &err) == 0 && fdatasync(fd) == 0;
+	}
+	buf_free(&rec);
+	qfile_clear(&q);
+	return ok;
+}
+
+static int lock_index(const struct queue_client *c, struct err *err)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/index/lock", c->queue_directory);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	close(fd);
+	return err_set(err, ERR_TEMP, "the queue manager is starting or ending; try again");
+}
+
+/* Its rows do not know what was done: qmgr makes it anew. */
+static void drop_index(const struct queue_client *c)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/index/data.mdb", c->queue_directory);
+	(void)unlink(path);
+}
+
+int queue_client_order_files(
+    struct queue_client *c, uint16_t type, struct sv qid, struct sv where, uint64_t *count, struct err *err)
+{
+	struct spool s;
+	struct spool_scan sc;
+	struct sv name;
+	CLEANUP(fd_closep) int lock = lock_index(c, err);
+	int r = lock < 0 ? lock : spool_open(&s, c->queue_directory, err);
+	if (r < 0)
+		return r;
+	*count = 0;
+	r = spool_scan_open(&s, &sc, err);
+	while (r >= 0 && (r = spool_scan_next(&sc, &name, err)) > 0) {
+		CLEANUP(freep) char *id = sv_dup(name);
+		if (sv_eqs(qid, "ALL") || sv_eq(qid, name))
+			*count += order_file(&s, type, id, where);
+	}
+	spool_scan_close(&sc);
+	spool_close(&s);
+	if (*count)
+		drop_index(c);
+	return r;
 }

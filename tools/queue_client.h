@@ -32,5 +32,12 @@ int queue_client_list_files(struct queue_client *c, queue_row_fn *fn, void *arg,
 /* One order; *count: messages that it applied to. */
 int queue_client_order(
     struct queue_client *c, uint16_t type, struct sv qid, struct sv where, uint64_t *count, struct err *err);
+/*
+ * The same on the files themselves, when qmgr does not run (its lock is taken meanwhile): `qid` may be ALL; `where` as
+ * for qmgr
+ * ("active" is empty then).  ERR_TEMP when qmgr has come up.
+ */
+int queue_client_order_files(
+    struct queue_client *c, uint16_t type, struct sv qid, struct sv where, uint64_t *count, struct err *err);
 
 #endif

@@ -268,5 +268,27 @@ assert host.files() == [keep[2]] and sorted(keep[:2]) == host.files("corrupt")
 host.wait(lambda: keep[2] in tool("mailq")[1])
 tool("postsuper", "-d", "ALL")
 host.wait(lambda: not host.files())
+
+# without qmgr: root works on the files
+keep = [sub.send(["x@down.org"])[1] for _ in range(4)]
+host.wait(lambda: tool("postqueue", "-j")[1].count("mailbox full") == 4)
+host.kill("qmgr")
+host.listener.close()
+rc, out, err = tool("mailq")
+assert rc == 0 and "in 4 Requests." in out and "accessing queue directly" in err, (out, err)
+rc, out, err = tool("postsuper", "-h", keep[0], "-d", keep[1])
+assert "Deleted: 1 message" in err and "Placed on hold: 1 message" in err, err
+host.start("qmgr")
+host.wait(lambda: keep[0] + "!" in tool("mailq")[1])
+assert sorted(host.files()) == sorted([keep[0]] + keep[2:])
+host.kill("qmgr")
+host.listener.close()
+rc, out, err = tool("postsuper", "-H", "ALL", "hold")
+assert "Released from hold: 1 message" in err, err
+plan["x@down.org"] = None
+host.start("qmgr")
+host.wait(lambda: keep[0] not in host.files())
+rc, out, err = tool("postsuper", "-d", "ALL")
+host.wait(lambda: not host.files())
 host.close()
 print("ok")
