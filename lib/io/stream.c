@@ -64,7 +64,9 @@ static const struct stream_ops plain_ops = {plain_read, plain_write, plain_want,
 struct stream *stream_new(struct ev *ev, int fd, size_t in_max, size_t out_max, const struct stream_cb *cb, void *arg)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	int flags = fcntl(fd, F_GETFL);
+	if (!(flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	s->ev = ev;
 	s->cb = *cb;
 	s->arg = arg;
@@ -124,7 +126,8 @@ static void update_events(struct stream *s)
 		return;
 	if (!s->paused && !s->eof && !s->closing && in_len(s) < s->in_max)
 		wish |= EPOLLIN;
-	if (stream_out_len(s) > 0 || (s->was_full && !s->closing && s->cb.on_drained != NULL))
+	/* While a flush is due at the end of this turn it asks for EPOLLOUT itself if it must: two system calls less a reply. */
+	if ((stream_out_len(s) > 0 && !s->flush.queued) || (s->was_full && !s->closing && s->cb.on_drained != NULL))
 		wish |= EPOLLOUT; /* an owner that stopped at "full" is told even when one flush sent all */
 	ev_io_set(&s->io, s->ops->want(s->ctx, wish));
 }
