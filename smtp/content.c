@@ -46,9 +46,40 @@ void content_encode(struct content *c, struct sv in, struct buf *out)
 	}
 }
 
-static struct mail_extent piece_of(const struct content *c)
+static struct mail_extent piece_of(const struct content *c, size_t piece)
 {
-	return c->piece < c->where->nheader ? c->where->header[c->piece] : c->where->body;
+	return piece < c->where->nheader ? c->where->header[piece] : c->where->body;
+}
+
+/* Bytes that can be read in one go: pieces that follow each other in the file are usual. */
+static uint64_t contiguous(const struct content *c)
+{
+	struct mail_extent e = piece_of(c, c->piece);
+	uint64_t n = e.len - c->at, end = e.at + e.len;
+
+	for (size_t p = c->piece + 1; p <= c->where->nheader; p++) {
+		e = piece_of(c, p);
+		if (e.at != end)
+			break;
+		n += e.len;
+		end += e.len;
+	}
+	return n;
+}
+
+static void advance(struct content *c, uint64_t n)
+{
+	while (c->piece <= c->where->nheader) {
+		uint64_t left = piece_of(c, c->piece).len - c->at;
+
+		if (n < left) {
+			c->at += n;
+			return;
+		}
+		n -= left;
+		c->piece++;
+		c->at = 0;
+	}
 }
 
 int content_next(struct content *c, struct buf *out, struct err *err)
@@ -57,26 +88,21 @@ int content_next(struct content *c, struct buf *out, struct err *err)
 	size_t have = 0;
 
 	/* Small pieces are gathered, so that a usual message is one write. */
+	advance(c, 0); /* past empty pieces */
 	while (c->piece <= c->where->nheader && have < sizeof(chunk)) {
-		struct mail_extent e = piece_of(c);
-		uint64_t left = e.len - c->at;
-		size_t ask = left < sizeof(chunk) - have ? (size_t)left : sizeof(chunk) - have;
-		ssize_t n = 0;
+		uint64_t run = contiguous(c);
+		size_t ask = run < sizeof(chunk) - have ? (size_t)run : sizeof(chunk) - have;
+		ssize_t n;
 
-		if (left == 0) {
-			c->piece++;
-			c->at = 0;
-			continue;
-		}
 		do
-			n = pread(c->fd, chunk + have, ask, (off_t)(e.at + c->at));
+			n = pread(c->fd, chunk + have, ask, (off_t)(piece_of(c, c->piece).at + c->at));
 		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			return err_sys(err, "read queue file");
 		if (n == 0)
 			return err_set(err, ERR_CORRUPT, "queue file is shorter than its content");
 		have += (size_t)n;
-		c->at += (uint64_t)n;
+		advance(c, (uint64_t)n);
 	}
 	content_encode(c, sv_of(chunk, have), out);
 	if (c->piece > c->where->nheader) {

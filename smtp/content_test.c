@@ -69,6 +69,16 @@ static void wire_form(void **state)
 	}
 }
 
+static void adjacent(void **state)
+{
+	struct mail_content where = {.nheader = 3, .header = {{4, 3}, {0, 0}, {0, 4}}, .body = {4, 5}};
+	char *got = encoded("A:1\nB:\n\nx", where, 998);
+
+	(void)state;
+	assert_string_equal(got, "B:\r\nA:1\r\nB:\r\n\r\nx\r\n.\r\n");
+	free(got);
+}
+
 static void large(void **state)
 {
 	size_t n = 300000;
@@ -105,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pieces),
 	    cmocka_unit_test(wire_form),
+	    cmocka_unit_test(adjacent),
 	    cmocka_unit_test(large),
 	    cmocka_unit_test(too_short),
 	};
