@@ -388,6 +388,7 @@ static void read_conf(struct coord_conf *c, const struct conf *conf)
 	    .delivered_file = has_word(delivered, "file"),
 	    .delivered_forward = has_word(delivered, "forward"),
 	    .first_uid = conf_int(conf, "first_valid_uid"),
+	    .first_gid = conf_int(conf, "first_valid_gid"),
 	    .mailbox_limit = conf_int(conf, "mailbox_size_limit"),
 	    .virtual_limit = conf_int(conf, "virtual_mailbox_limit"),
 	    .command_time = conf_time(conf, "command_time_limit"),

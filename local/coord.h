@@ -26,7 +26,7 @@ struct coord_conf {
 	bool commands_alias, commands_forward, commands_include;
 	bool files_alias, files_forward, files_include;
 	bool delivered_command, delivered_file, delivered_forward;
-	uint64_t first_uid, mailbox_limit, virtual_limit, command_time;
+	uint64_t first_uid, first_gid, mailbox_limit, virtual_limit, command_time;
 	unsigned digits; /* of logged delays */
 };
 

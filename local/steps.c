@@ -162,11 +162,11 @@ void step_start(struct rcpt *r, const struct step *s)
 	} else if (s->text.n > LC_TEXT_MAX || (s->kind != STEP_COMMAND && s->text.n > LC_PATH_MAX)) {
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), SV("a path or command is too long"));
 		rcpt_next(r);
-	} else if (s->uid < r->job->c->conf.first_uid || s->gid == 0) {
+	} else if (s->uid < r->job->c->conf.first_uid || s->gid < r->job->c->conf.first_gid) {
 		CLEANUP(buf_freep) struct buf b = BUF_INIT(400);
 
-		buf_printf(&b, "user id %u is below first_valid_uid: \"" SV_FMT "\" needs an alias", s->uid,
-		    SV_ARG(sv_head(r->who.user, 100)));
+		buf_printf(&b, "%u:%u is below first_valid_uid or first_valid_gid: \"" SV_FMT "\" needs an alias",
+		    s->uid, s->gid, SV_ARG(sv_head(r->who.user, 100)));
 		rcpt_outcome(r, DV_DEFERRED, SV("4.3.5"), buf_sv(&b));
 		rcpt_next(r);
 	} else if (s->kind == STEP_LIST) {
