@@ -149,10 +149,30 @@ static void unused(void *arg, const char *name, const char *raw)
 	postconf_warn("%s/main.cf: unused parameter: %s=%s", pc->dir, name, raw);
 }
 
+static void unused_option(void *arg, const struct mcf_service *s, const struct conf_pair *option)
+{
+	const struct postconf *pc = arg;
+	(void)s;
+	postconf_warn("%s/master.cf: unused parameter: %s=%s", pc->dir, option->name, option->value);
+}
+
 static void warn_unused(struct postconf *pc)
 {
-	if (!pc->defaults)
-		maincf_each_unused(pc->mc, pc->services, unused, pc);
+	if (pc->defaults)
+		return;
+	maincf_each_unused(pc->mc, pc->services, unused, pc);
+	maincf_each_unused_option(pc->mc, pc->services, unused_option, pc);
+}
+
+static void free_all(struct postconf *pc)
+{
+	for (size_t i = 0; i < pc->noverrides; i++) {
+		free(pc->overrides[i].name);
+		free(pc->overrides[i].value);
+	}
+	free(pc->overrides);
+	mastercf_free(&pc->services);
+	maincf_free(&pc->mc);
 }
 
 int main(int argc, char **argv)
@@ -166,10 +186,7 @@ int main(int argc, char **argv)
 		load_services(&pc, services);
 	}
 	switch (pc.mode) {
-	case PC_SHOW:
-		postconf_show(&pc);
-		warn_unused(&pc);
-		break;
+	case PC_SHOW: postconf_show(&pc); break;
 	case PC_EDIT:
 	case PC_REMOVE:
 	case PC_COMMENT: postconf_edit(&pc); break;
@@ -180,8 +197,9 @@ int main(int argc, char **argv)
 	case PC_STATUS: postconf_status(); break;
 	case PC_MANUAL: postconf_manual(); break;
 	}
-	mastercf_free(&pc.services);
-	maincf_free(&pc.mc);
+	if (pc.mode == PC_SHOW || services)
+		warn_unused(&pc);
+	free_all(&pc);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		postconf_fatal("write error: %s", strerror(errno));
 	return pc.status;

@@ -236,24 +236,34 @@ static int cmp_pairs(const void *a, const void *b)
 	return strcmp(((const struct conf_pair *)a)->name, ((const struct conf_pair *)b)->name);
 }
 
+static void param_line(struct postconf *pc, const struct mcf_service *s, const struct conf_pair *o)
+{
+	CLEANUP(buf_freep) struct buf b = BUF_INIT(CONF_VALUE_MAX);
+	CLEANUP(freep) char *full = xasprintf("%s/%s/%s", s->name, mcf_type_name(s->type), o->name);
+	struct err err = {0};
+	if (!pc->expand)
+		(void)buf_adds(&b, o->value);
+	else if (maincf_expand(pc->mc, sv_str(o->value), s->overrides, s->noverrides, &b, &err) < 0)
+		postconf_fatal("%s: %s", full, err.text);
+	postconf_print(pc, full, buf_sv(&b));
+}
+
+/* Each name once: the last setting counts. */
 static void param_lines(struct postconf *pc, const struct mcf_service *s, struct sv name)
 {
 	struct conf_pair *v = xcalloc(s->noverrides + 1, sizeof(*v));
-	if (s->noverrides)
-		memcpy(v, s->overrides, s->noverrides * sizeof(*v));
-	qsort(v, s->noverrides, sizeof(*v), cmp_pairs);
+	size_t n = 0;
 	for (size_t i = 0; i < s->noverrides; i++) {
-		CLEANUP(buf_freep) struct buf b = BUF_INIT(CONF_VALUE_MAX);
-		CLEANUP(freep) char *full = xasprintf("%s/%s/%s", s->name, mcf_type_name(s->type), v[i].name);
-		struct err err = {0};
-		if (name.n && !sv_eqs(name, v[i].name) && !sv_eqs(name, "*"))
-			continue;
-		if (!pc->expand)
-			(void)buf_adds(&b, v[i].value);
-		else if (maincf_expand(pc->mc, sv_str(v[i].value), s->overrides, s->noverrides, &b, &err) < 0)
-			postconf_fatal("%s: %s", full, err.text);
-		postconf_print(pc, full, buf_sv(&b));
+		size_t k = 0;
+		while (k < n && strcmp(v[k].name, s->overrides[i].name) != 0)
+			k++;
+		v[k] = s->overrides[i];
+		n += k == n;
 	}
+	qsort(v, n, sizeof(*v), cmp_pairs);
+	for (size_t i = 0; i < n; i++)
+		if (!name.n || sv_eqs(name, v[i].name) || sv_eqs(name, "*"))
+			param_line(pc, s, &v[i]);
 	free(v);
 }
 

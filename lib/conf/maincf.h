@@ -85,6 +85,11 @@ void maincf_check(const struct maincf *mc, const struct mastercf *services, stru
 void maincf_each_unused(const struct maincf *mc, const struct mastercf *services,
     void (*fn)(void *arg, const char *name, const char *raw), void *arg);
 
+/* The same for the -o options of services. */
+struct mcf_service;
+void maincf_each_unused_option(const struct maincf *mc, const struct mastercf *services,
+    void (*fn)(void *arg, const struct mcf_service *s, const struct conf_pair *option), void *arg);
+
 /* The text of the file for a name, not expanded; NULL when the file (or a command line override) does not set it. */
 const char *maincf_raw(const struct maincf *mc, const char *name);
 /* File and line of the setting; false when it is a default. */

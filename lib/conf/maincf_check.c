@@ -197,3 +197,17 @@ void maincf_each_unused(const struct maincf *mc, const struct mastercf *services
 			fn(arg, s->name, s->raw);
 	forget_used(&c);
 }
+
+void maincf_each_unused_option(const struct maincf *mc, const struct mastercf *services,
+    void (*fn)(void *arg, const struct mcf_service *s, const struct conf_pair *option), void *arg)
+{
+	struct check c = {.mc = mc};
+	collect_used(&c, services);
+	for (size_t i = 0; services && i < services->n; i++) {
+		const struct mcf_service *s = &services->v[i];
+		for (size_t j = 0; j < s->noverrides; j++)
+			if (!maincf_row(mc, sv_str(s->overrides[j].name)) && !is_used(&c, s->overrides[j].name))
+				fn(arg, s, &s->overrides[j]);
+	}
+	forget_used(&c);
+}
