@@ -15,9 +15,13 @@ static bool move(struct stream *from, struct stream *to, uint64_t *count)
 	return n == in.n;
 }
 
+/* The session has said its last words: they still go out.  One that never said any could not start. */
 static void finish_client(struct login_conn *c)
 {
-	/* the session has said its last words: they still go out */
+	if (!c->bytes_out) {
+		log_warn("the session of %s ended before it began", c->user);
+		c->proto->auth_failed(c, true);
+	}
 	conn_end(c);
 }
 
@@ -26,6 +30,10 @@ void relay_pump(struct login_conn *c)
 	bool all_in = move(c->s, c->session, &c->bytes_in);
 	bool all_out = move(c->session, c->s, &c->bytes_out);
 
+	if (c->tag && c->bytes_out) { /* the session has answered the login */
+		free(c->tag);
+		c->tag = NULL;
+	}
 	stream_pause(c->s, !all_in);
 	stream_pause(c->session, !all_out);
 	if (all_out && stream_eof(c->session)) {
@@ -106,8 +114,6 @@ static void on_connected(void *arg, int status, int fd)
 	c->phase = PHASE_RELAY;
 	c->session = stream_new(daemon_ev(login.d), fd, RELAY_IN_MAX, RELAY_OUT_MAX, &session_cb, c);
 	write_preface(c);
-	free(c->tag);
-	c->tag = NULL;
 	relay_pump(c);
 }
 

@@ -250,6 +250,25 @@ def resumption(m):
     second.close()
 
 
+def session_that_cannot_start(m):
+    """The mail folder of an account is gone: a temporary refusal, not a lost connection."""
+    path = os.path.join(m.info["mail_root"], m.domain, "user1")
+    os.rename(path, path + ".away")
+    try:
+        for port, hello, word in (("imap", "a LOGIN user1 secret\r\n", "a "), ("pop3", "USER user1\r\nPASS secret\r\n", "")):
+            raw = m.raw(port)
+            raw.line()
+            raw.send(hello)
+            answer = raw.line()
+            if port == "pop3":
+                answer = raw.line()
+            check("an answer: %r" % answer, answer is not None and answer.startswith(word))
+            raw.close()
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(path + ".away", path)
+
+
 def password_change(m):
     """The cache of right passwords ends with the password; a deleted account is unknown at once."""
     m.imap("user1", tls=False).logout()
@@ -344,10 +363,44 @@ def reload_keeps_sessions(m):
     c.logout()
 
 
+def many_certificates(m):
+    """smtpd_tls_chain_files with two names and two key types: each client gets the certificate of the name it asks for."""
+    files = []
+    for name, key in (("one.test", ["rsa:2048"]), ("*.two.test", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])):
+        path = os.path.join(m.etc, "tls", "chain%d.pem" % len(files))
+        done = subprocess.run(["openssl", "req", "-x509", "-newkey"] + key + ["-nodes", "-days", "3", "-subj", "/CN=x",
+                              "-addext", "subjectAltName=DNS:" + name, "-keyout", "-", "-out", "-"],
+                              check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with open(path, "wb") as f:
+            f.write(done.stdout)
+        shutil.chown(path, "merpati-keyd")
+        os.chmod(path, 0o400)
+        files.append(path)
+    m.set(smtpd_tls_chain_files=", ".join(files))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    def certificate(name):
+        with socket.create_connection(("localhost", m.ports["imaps"]), 10) as sock:
+            with context.wrap_socket(sock, server_hostname=name) as tls:
+                return tls.getpeercert(binary_form=True)
+
+    def right():
+        try:
+            return (b"one.test" in certificate("one.test") and b"*.two.test" in certificate("imap.two.test")
+                    and b"one.test" in certificate("other.test"))
+        except OSError:
+            return False
+
+    wait_for("the certificates by name", right, 30)
+
+
 def all_of_it():
     with Instance(users=2, auth_failure_delay="1s", auth_failure_delay_limit="1s", login_timeout="20s") as m:
         for step in (scram, plain_mechanisms, same_answer, pipelined, large_relay, bad_input, failures_end, starttls,
-                     resumption, password_change, reload_keeps_sessions, keyd_down, auth_down, renewed_certificate, silence):
+                     resumption, session_that_cannot_start,
+                     password_change, reload_keeps_sessions, keyd_down, auth_down, renewed_certificate, silence,
+                     many_certificates):
             began = time.monotonic()
             try:
                 step(m)
