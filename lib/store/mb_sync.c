@@ -1,7 +1,7 @@
 /*
  * mb_sync.c - takes up what others did to the folder.  A readdir beside a rename may miss a file, so only a pass that
  * finds exactly what was known is believed without the lock; anything else is looked at again under it (our own
- * sessions rename under the lock), and what is missing there is looked for once more before it counts as removed.
+ * sessions rename under the lock), and what is missing there is looked for again before it counts as removed.
  */
 #include <sys/stat.h>
 
@@ -9,9 +9,10 @@
 
 #include "store/store_priv.h"
 
-#define SETTLE_NS 60000000LL /* file times are as coarse as the kernel's tick: younger ones may hide a second change   \
-			      */
-#define OWN_RECHECK_MS 1000  /* after a change of our own the directory is read again at the latest after this */
+/* File times are as coarse as the kernel's tick: younger ones may hide a second change. */
+#define SETTLE_NS 60000000LL
+#define LOOKS_MAX 10	    /* readings of a folder in which others rename, before what was never seen is gone */
+#define OWN_RECHECK_MS 1000 /* after a change of our own the directory is read again at the latest after this */
 
 /* File times come from the kernel's own clock, not from base/clock with a test's offset. */
 static bool settled(const struct timespec *t)
@@ -76,10 +77,10 @@ static int pass(struct mailbox *mb, struct mb_snap *s, struct err *err)
 	return rc;
 }
 
-/* Every message of the snapshot that is not gone is in s. */
-static bool none_missing(const struct mailbox *mb, const struct mb_snap *s)
+/* How many messages of the snapshot that are not gone are not in s. */
+static size_t count_missing(const struct mailbox *mb, const struct mb_snap *s)
 {
-	size_t j = 0;
+	size_t j = 0, missing = 0;
 
 	for (size_t i = 0; i < mb->snap.n; i++) {
 		const struct mb_msg *m = &mb->snap.v[i];
@@ -89,9 +90,74 @@ static bool none_missing(const struct mailbox *mb, const struct mb_snap *s)
 		while (j < s->n && s->v[j].uid && s->v[j].uid < m->uid)
 			j++;
 		if (j == s->n || s->v[j].uid != m->uid)
-			return false;
+			missing++;
 	}
-	return true;
+	return missing;
+}
+
+/* Nothing moved in cur/ while it was read: what was not seen is not there. */
+static bool was_still(const struct mailbox *mb)
+{
+	struct timespec now;
+
+	return settled(&mb->cur_time) && dir_time(mb->curfd, &now) && same_time(&now, &mb->cur_time);
+}
+
+static size_t with_uid(const struct mb_snap *s)
+{
+	size_t n = s->n;
+
+	while (n && !s->v[n - 1].uid)
+		n--;
+	return n;
+}
+
+/* Adds to s those messages of t whose UID it lacks. */
+static int unite(struct mb_snap *s, const struct mb_snap *t)
+{
+	size_t known = with_uid(s);
+
+	for (size_t i = 0; i < t->n && t->v[i].uid; i++) {
+		size_t at = snap_lower(s, known, t->v[i].uid);
+		struct mb_msg m = t->v[i];
+
+		if (at < known && s->v[at].uid == m.uid)
+			continue;
+		if (s->n == s->cap) {
+			s->cap = s->cap ? s->cap * 2 : 32;
+			s->v = xreallocarray(s->v, s->cap, sizeof(*s->v));
+		}
+		if (snap_set_name(s, &m, snap_name(t, &t->v[i])))
+			return ERR_LIMIT;
+		s->v[s->n++] = m;
+	}
+	snap_sort(s);
+	return 0;
+}
+
+/*
+ * Programs that know nothing of our lock may rename while we read, and what they rename may be missed.  So while others
+ * are at work and each further reading still finds some of what was missing, it is read again.
+ */
+static int find_missing(struct mailbox *mb, struct mb_snap *s, struct err *err)
+{
+	size_t missing = count_missing(mb, s);
+
+	for (int i = 0; i < LOOKS_MAX && missing && !was_still(mb); i++) {
+		struct mb_snap t = {0};
+		size_t before = missing;
+		int rc = pass(mb, &t, err);
+
+		if (!rc)
+			rc = unite(s, &t);
+		snap_free(&t);
+		if (rc)
+			return rc;
+		missing = count_missing(mb, s);
+		if (missing == before && i > 0)
+			break;
+	}
+	return 0;
 }
 
 /* The same messages, none without UID, none to be moved out of new/: only flags can differ. */
@@ -206,8 +272,8 @@ static int pass_locked(struct mailbox *mb, struct mb_snap *s, struct err *err)
 		rc = err_set(err, ERR_CLOSED, "the folder got a new UIDVALIDITY"); /* the session must select it anew */
 	if (!rc)
 		rc = pass(mb, s, err);
-	if (!rc && !none_missing(mb, s))
-		rc = pass(mb, s, err);
+	if (!rc)
+		rc = find_missing(mb, s, err);
 	if (rc)
 		return rc;
 	drop_returned(mb, s);

@@ -257,32 +257,40 @@ static bool is_there(struct mailbox *mb, const struct mb_snap *s, const struct m
 	return !faccessat(m->bits & MBI_NEW ? mb->newfd : mb->curfd, name, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
+/* The same file under two names: it was renamed while the folder was read. */
+static bool same_file(const struct mb_snap *s, const struct mb_msg *a, const struct mb_msg *b)
+{
+	return sv_eq(name_base(snap_name(s, a)), name_base(snap_name(s, b)));
+}
+
 /*
- * Two files with one UID: either one that was renamed while we read the directory and was seen twice, or a copy that
- * somebody made by hand; the first that is there keeps the UID.  A UID from the future is nobody's.
+ * Two entries with one UID are either one file that was seen twice, of which the name that is there now is kept, or a
+ * copy that somebody made by hand, which gets a UID of its own.  A UID from the future is nobody's.
  */
 static void drop_false_uids(struct mailbox *mb, struct mb_snap *s)
 {
+	struct mb_msg *last = NULL; /* holder of the current UID */
+	size_t n = 0;
 	bool again = false;
-	size_t keep = 0; /* the holder of the current UID */
 
-	for (size_t i = 0; i < s->n && s->v[i].uid; i++) {
-		if (s->v[i].uid >= mb->uid.next) {
-			s->v[i].uid = 0;
-			again = true;
-		} else if (i && s->v[i].uid == s->v[keep].uid) {
-			if (!is_there(mb, s, &s->v[keep])) {
-				struct mb_msg m = s->v[keep];
+	for (size_t i = 0; i < s->n; i++) {
+		struct mb_msg m = s->v[i];
+		bool twice = m.uid && last && last->uid == m.uid;
 
-				s->v[keep] = s->v[i];
-				s->v[i] = m;
-			}
-			s->v[i].uid = 0;
-			again = true;
-		} else {
-			keep = i;
+		if (twice && same_file(s, last, &m)) {
+			if (!is_there(mb, s, last))
+				*last = m;
+			continue;
 		}
+		if (m.uid && (twice || m.uid >= mb->uid.next)) {
+			m.uid = 0;
+			again = true;
+		}
+		s->v[n++] = m;
+		if (m.uid)
+			last = &s->v[n - 1];
 	}
+	s->n = n;
 	if (again)
 		snap_sort(s);
 }

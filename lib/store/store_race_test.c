@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -159,6 +160,67 @@ static void stopped_session(void **state)
 	tmpdir_remove(&dir);
 }
 
+/* Another program's way with flags: no lock, any file at any time. */
+static void rename_for_ever(const char *dir)
+{
+	char cur[600], from[900], to[902];
+
+	snprintf(cur, sizeof(cur), "%s/cur", dir);
+	for (;;) {
+		DIR *d = opendir(cur);
+		struct dirent *e;
+
+		while (d && (e = readdir(d))) {
+			size_t n = strlen(e->d_name);
+
+			if (e->d_name[0] == '.' || rand() % 3)
+				continue;
+			snprintf(from, sizeof(from), "%s/%s", cur, e->d_name);
+			snprintf(to, sizeof(to), "%sS", from);
+			if (e->d_name[n - 1] == 'S')
+				to[strlen(to) - 2] = '\0';
+			(void)rename(from, to);
+		}
+		if (d)
+			closedir(d);
+		usleep(1000);
+	}
+}
+
+static void other_programs_rename(void **state)
+{
+	char *dir = tmpdir_new();
+	struct mailbox_changes ch;
+	struct mailbox *mb;
+	struct store *st;
+	uint64_t end;
+	size_t changed = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(store_open(dir, &st, NULL), 0);
+	for (int i = 0; i < 1000; i++)
+		deliver(dir, i);
+	assert_int_equal(mailbox_open(st, SV("INBOX"), 0, &mb, NULL), 0);
+	pid = fork();
+	if (!pid)
+		rename_for_ever(dir);
+	for (end = clock_mono_ms() + 1500; clock_mono_ms() < end;) {
+		assert_int_equal(mailbox_refresh(mb, true, &ch, NULL), 0);
+		assert_int_equal(ch.n_expunged, 0);
+		assert_false(ch.exists);
+		changed += ch.n_changed;
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(changed > 0);
+	assert_int_equal(mailbox_count(mb), 1000);
+	assert_int_equal(mailbox_uidnext(mb), 1001);
+	mailbox_close(&mb);
+	store_close(&st);
+	tmpdir_remove(&dir);
+}
+
 /* A process stopped while it writes the index: the others do without. */
 static void stopped_index(void **state)
 {
@@ -210,8 +272,8 @@ static void stopped_index(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(several_sessions), cmocka_unit_test(stopped_session), cmocka_unit_test(stopped_index)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(several_sessions), cmocka_unit_test(other_programs_rename),
+	    cmocka_unit_test(stopped_session), cmocka_unit_test(stopped_index)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
