@@ -135,11 +135,11 @@ static bool covers(const char *request, const struct mcf_service *s, struct sv *
 	return sv_eqs(type, mcf_type_name(s->type)) || sv_eqs(type, "*");
 }
 
-static void print_argument(const struct postconf *pc, const char *arg, size_t *column)
+static void print_argument(const struct postconf *pc, const char *arg, bool fresh, size_t *column)
 {
 	bool braces = arg[0] == '\0' || strpbrk(arg, " \t\r\n") != NULL;
 	size_t n = strlen(arg) + (braces ? 2 : 0);
-	if (pc->fold && *column + 1 + n > LINE_WIDTH) {
+	if (pc->fold && (fresh || *column + 1 + n > LINE_WIDTH)) {
 		(void)fputs("\n   ", stdout);
 		*column = 3;
 	}
@@ -147,19 +147,22 @@ static void print_argument(const struct postconf *pc, const char *arg, size_t *c
 	(void)printf(braces ? " {%s}" : " %s", arg);
 }
 
+/* The options first: folded, each -o has a line of its own.  What is behind the first other word is only words. */
 static void print_arguments(const struct postconf *pc, const struct mcf_service *s, size_t column)
 {
 	size_t pair = 0;
+	bool options = true, fresh = false;
 	for (size_t i = 0; i < s->argc; i++) {
-		if (strcmp(s->argv[i], "-o") != 0 || i + 1 == s->argc || pair == s->noverrides) {
-			print_argument(pc, s->argv[i], &column);
+		options = options && s->argv[i][0] == '-';
+		if (!options || strcmp(s->argv[i], "-o") != 0 || i + 1 == s->argc || pair == s->noverrides) {
+			print_argument(pc, s->argv[i], fresh, &column);
+			fresh = false;
 			continue;
 		}
-		/* Each -o on a line of its own when folded. */
 		const struct conf_pair *o = &s->overrides[pair++];
 		bool braces = strpbrk(o->value, " \t\r\n") != NULL;
 		(void)printf(braces ? "%s -o {%s=%s}" : "%s -o %s=%s", pc->fold ? "\n   " : "", o->name, o->value);
-		column = 4 + strlen(o->name) + strlen(o->value);
+		fresh = true;
 		i++;
 	}
 	(void)fputc('\n', stdout);
