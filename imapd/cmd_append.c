@@ -14,6 +14,7 @@ struct append {
 	time_t date;
 	struct err err;
 	const char *answer; /* tagged answer instead of what err says */
+	bool answered;	    /* the tagged answer was sent */
 };
 
 void append_free(struct imap *s)
@@ -29,80 +30,103 @@ void append_free(struct imap *s)
 	s->append = NULL;
 }
 
-/* "mailbox [flags] [date] {": 1 good; 0 the client was answered; -1 BAD is due. */
-static int take_arguments(struct imap *s, struct imap_lex *l, struct append *a)
+struct arguments {
+	struct sv mailbox, date;
+	struct imap_lex flags; /* where the list begins; empty when there is none */
+	uint64_t size;
+	bool nonsync;
+};
+
+/* "mailbox [flags] [date] {size}": the form alone, so that a mailbox that is not there gets its TRYCREATE. */
+static bool take_arguments(struct imap_lex *l, struct arguments *a)
 {
-	struct sv name, text;
+	struct sv flag;
+	*a = (struct arguments){.date = SV_NONE};
+	if (!imap_lex_astring(l, &a->mailbox) || sv_has_nul(a->mailbox) || !imap_lex_sp(l))
+		return false;
+	if (imap_lex_peek(l, '(')) {
+		a->flags = *l;
+		imap_lex_char(l, '(');
+		while (imap_lex_flag(l, &flag))
+			imap_lex_sp(l);
+		if (!imap_lex_char(l, ')') || !imap_lex_sp(l))
+			return false;
+	}
+	if (imap_lex_quoted(l, &a->date) && !imap_lex_sp(l))
+		return false;
+	return imap_lex_literal_ahead(l, &a->size, &a->nonsync);
+}
+
+/* Opens the mailbox and the file; what is in the way stands in a->answer or a->err, or was answered already. */
+static void prepare(struct imap *s, struct append *a, struct arguments *args)
+{
 	int64_t t;
 	int zone;
-	if (!imap_lex_astring(l, &name) || sv_has_nul(name) || !imap_lex_sp(l))
-		return -1;
-	if (mailbox_open(s->store, name, MB_NO_SCAN, &a->dest, &a->err) != 0) {
+	if (args->date.p != NULL && date_parse_imap(args->date, &t, &zone) != 0) {
+		a->answer = "BAD Invalid date";
+		return;
+	}
+	a->date = args->date.p != NULL ? (time_t)t : 0;
+	if (mailbox_open(s->store, args->mailbox, MB_NO_SCAN, &a->dest, &a->err) != 0) {
 		if (a->err.code == ERR_NOT_FOUND)
 			a->answer = "NO [TRYCREATE] Mailbox doesn't exist";
-		return 1;
+		return;
 	}
-	if (imap_lex_peek(l, '(')) {
-		if (!imap_take_flags(s, l, a->dest, true, &a->flags, &a->keywords))
-			return 0;
-		if (!imap_lex_sp(l))
-			return -1;
-	}
-	if (imap_lex_quoted(l, &text)) {
-		if (date_parse_imap(text, &t, &zone) != 0 || !imap_lex_sp(l))
-			return -1;
-		a->date = (time_t)t;
-	}
-	return 1;
+	if (args->size > s->append_max)
+		a->answer = "NO [TOOBIG] Message is too large";
+	else if (args->size == 0)
+		a->answer = "NO [CANNOT] Message is empty";
+	else if (args->flags.in.n > 0 && !imap_take_flags(s, &args->flags, a->dest, true, &a->flags, &a->keywords))
+		a->answered = true;
+	else
+		mb_append_begin(s->store, &a->file, &a->err);
+}
+
+/* The tagged answer of an APPEND that was refused. */
+static void refuse(struct imap *s, struct append *a)
+{
+	if (a->answered)
+		return;
+	if (a->answer == NULL)
+		imap_fail(s, &a->err, "TRYCREATE");
+	else if (a->answer[0] == 'N')
+		imap_done(s, "NO", "%s", a->answer + 3);
+	else
+		imap_reply(s, "BAD", "%s", a->answer + 4);
 }
 
 enum imap_literal append_begin(struct imap *s, struct imap_lex *l)
 {
-	uint64_t size = 0;
-	bool nonsync = false;
-	struct append *a = xcalloc(1, sizeof(*a));
-	snprintf(a->tag, sizeof(a->tag), SV_FMT, SV_ARG(sv_head(s->tag, IMAP_TAG_MAX)));
-	BUG_ON(s->append != NULL);
-	s->append = a;
+	struct arguments args;
 	s->uid = false;
 	s->no_expunge = false;
-	int r = take_arguments(s, l, a);
-	bool announced = imap_lex_literal_ahead(l, &size, &nonsync);
-	if (r > 0 && !announced)
-		r = -1;
-	if (r <= 0) {
-		if (r < 0)
-			imap_bad_arguments(s);
-		if (s->scan.nonsync) /* the message is on its way and nobody knows where it would end in our reading */
+	if (!take_arguments(l, &args)) {
+		imap_bad_arguments(s);
+		if (s->scan
+			.nonsync) /* the message is on its way, and where it ends depends on what was not understood */
 			imap_bye(s, "Malformed APPEND", "Malformed APPEND");
+		return LITERAL_REFUSED;
+	}
+	BUG_ON(s->append != NULL);
+	struct append *a = s->append = xcalloc(1, sizeof(*a));
+	snprintf(a->tag, sizeof(a->tag), SV_FMT, SV_ARG(sv_head(s->tag, IMAP_TAG_MAX)));
+	a->left = args.size;
+	prepare(s, a, &args);
+	if (a->file == NULL && !args.nonsync) { /* the client waits and will not send it */
+		refuse(s, a);
 		append_free(s);
 		return LITERAL_REFUSED;
 	}
-	if (a->dest != NULL && a->answer == NULL && size > s->append_max)
-		a->answer = "NO [TOOBIG] Message is too large";
-	else if (a->dest != NULL && size == 0)
-		a->answer = "NO [CANNOT] Message is empty";
-	else if (a->dest != NULL)
-		mb_append_begin(s->store, &a->file, &a->err);
-	if (!nonsync && a->file == NULL) { /* the client waits and will not send it */
-		if (a->answer != NULL)
-			imap_done(s, a->answer[0] == 'N' ? "NO" : "BAD", "%s", a->answer + 3);
-		else
-			imap_fail(s, &a->err, "TRYCREATE");
-		append_free(s);
-		return LITERAL_REFUSED;
-	}
-	if (nonsync && a->file == NULL && size > s->append_max) {
+	if (a->file == NULL && args.size > s->append_max) {
 		imap_bye(s, "Too large message", "[TOOBIG] Message is too large");
 		append_free(s);
 		return LITERAL_REFUSED;
 	}
-	if (!nonsync) {
+	if (!args.nonsync) {
 		imap_writes(s, "+ OK\r\n");
 		imap_flush(s);
 	}
-	a->left = size;
-	s->state = IMAP_LITERAL;
+	s->state = args.size > 0 ? IMAP_LITERAL : IMAP_TAIL;
 	return LITERAL_APPEND;
 }
 
@@ -129,10 +153,7 @@ static void finish(struct imap *s)
 	uint32_t uid = 0;
 	s->tag = sv_str(a->tag);
 	if (a->file == NULL) {
-		if (a->answer != NULL)
-			imap_done(s, a->answer[0] == 'N' ? "NO" : "BAD", "%s", a->answer + 3);
-		else
-			imap_fail(s, &a->err, "TRYCREATE");
+		refuse(s, a);
 		return;
 	}
 	if (mb_append_commit(&a->file, a->dest, a->flags, a->keywords, a->date, &uid, &a->err) != 0) {

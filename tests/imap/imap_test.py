@@ -282,6 +282,10 @@ def bad_input():
                        (b"a FETCH 1 ALL\r\n", b"a BAD"), (b"a " + b"x" * 70000 + b"\r\n", b"a BAD"), (b"a LOGIN x y\r\n", b"a BAD"),
                        (b'a LIST "" {300000}\r\n', b"a BAD"), (b"a NOOP {99999999999999999999999}\r\n", b"a BAD"),
                        (b"a APPEND INBOX {2000000000}\r\n", b"a NO [TOOBIG]"), (b"a APPEND nosuch {3+}\r\nabc\r\n", b"a NO [TRYCREATE]"),
+                       (b'a APPEND nosuch (\\Seen kw) " 1-Feb-2020 10:00:00 +0100" {3}\r\n', b"a NO [TRYCREATE]"),
+                       (b"a APPEND nosuch (\\Seen kw) {3+}\r\nabc\r\n", b"a NO [TRYCREATE]"),
+                       (b"a APPEND INBOX (\\Foo) {3+}\r\nabc\r\n", b"a BAD"), (b"a APPEND INBOX {0+}\r\n\r\n", b"a NO"),
+                       (b'a APPEND INBOX "yesterday" {3+}\r\nabc\r\n', b"a BAD"),
                        (b"a APPEND INBOX {3+}\r\nabcxyz\r\n", b"a BAD"), (b"a APPEND INBOX (\\Foo) {3}\r\n", b"a BAD"),
                        (b"a UID NOOP\r\n", b"a BAD"), (b"a IDLE\r\nNOTDONE\r\n", b"a BAD")):
         c.send(text)
