@@ -12,7 +12,7 @@
 #include "spool/spool.h"
 
 #define CLEANUP_THREADS 32	    /* one per message that waits for the journal */
-#define CLEANUP_GROUP 16	    /* from so many waiting on, one syncfs for all of them */
+#define CLEANUP_GROUP 8		    /* from so many waiting on, one syncfs for all of them */
 #define CLEANUP_FILES_MAX 12000	    /* descriptors in all stocks */
 #define CLEANUP_INLINE (128u << 10) /* content up to this is digested in the loop */
 #define CLEANUP_ROOM_MIN                                                                                               \

@@ -12,6 +12,7 @@
 #define PAGE_ROWS 500
 #define PAGE_BYTES (256u << 10)
 #define PAGE_WAITING (512u << 10) /* bytes not read yet by the tool: it gets its next page later */
+#define CLIENTS_MAX 100		  /* tools at a time: descriptors are for mail */
 #define PART 100		  /* files of one order that are worked on at a time */
 
 /* ---- lists ---- */
@@ -41,7 +42,9 @@ static void lister_free(struct lister *l)
 static void conn_closed(struct serve_conn *c)
 {
 	struct lister *l = c->state;
+	struct qmgr *q = daemon_state(c->d);
 	c->state = NULL;
+	q->nclients--;
 	if (l)
 		lister_free(l);
 }
@@ -438,7 +441,7 @@ void control_accept(struct daemon *d, const struct listener *l, int fd, const st
 	struct ucred cred;
 	socklen_t n = sizeof(cred);
 	struct caller who = {0};
-	if (l->is_inet || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0) {
+	if (l->is_inet || q->nclients >= CLIENTS_MAX || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0) {
 		close(fd);
 		return;
 	}
@@ -446,5 +449,6 @@ void control_accept(struct daemon *d, const struct listener *l, int fd, const st
 	(void)snprintf(who.program, sizeof(who.program), "%s", owner ? "owner" : "user");
 	(void)snprintf(who.service, sizeof(who.service), "uid %u", (unsigned)cred.uid);
 	who.pid = cred.pid;
+	q->nclients++;
 	serve_attach(d, fd, &who, requests, ARRAY_LEN(requests), conn_closed);
 }

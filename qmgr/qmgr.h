@@ -166,6 +166,7 @@ struct qmgr {
 	struct ev_timer due, sweep, rescan;
 	struct serve_conn *feeders[QMGR_FEEDERS]; /* connections of cleanup */
 	bool slow;				  /* they were told that mail comes in too fast */
+	size_t nclients;			  /* of the local socket */
 	struct scan *scan;
 	struct unlinker {
 		struct ev_work work;
@@ -229,7 +230,7 @@ void due_start(struct qmgr *q);
 void qmgr_due_idle(struct ev_timer *t);
 void qmgr_idle_check(struct qmgr *q);
 void qmgr_flow_check(struct qmgr *q);
-    /* tells cleanup when the window fills up or has room again */ /* ends a drain when nothing is under way */
+/* tells cleanup when the window fills up or has room again */ /* ends a drain when nothing is under way */
 
 /* control.c */
 void control_accept(struct daemon *d, const struct listener *l, int fd, const struct sockaddr_storage *from);
