@@ -290,14 +290,35 @@ static bool mech_offered(struct sv mech)
 	return sasl_server_known(mech) && !(auth.pam && sasl_server_needs_verifier(mech));
 }
 
+/* Only login may have mail sessions made. */
+static bool service_ok(const struct serve_conn *c, struct sv service)
+{
+	if (!strcmp(c->who.program, "login"))
+		return sv_eqs(service, "imap") || sv_eqs(service, "pop3");
+	return sv_eqs(service, "smtp");
+}
+
+static void refuse(struct serve_conn *c, const struct msg *m)
+{
+	struct msg_out out = MSG_OUT_INIT;
+
+	au_fail_encode(&out, true, SV("too many logins at once"));
+	chan_reply(c->chan, m, AU_FAIL, &out);
+	msg_out_free(&out);
+}
+
 int exchange_start(struct serve_conn *c, struct msg *m)
 {
 	struct client *client = client_of(c);
 	struct exchange *x;
 	struct au_start s;
 
-	if (!au_start_decode(m, &s) || find(client, s.connection) || HASH_COUNT(client->table) >= EXCHANGES_MAX)
+	if (!au_start_decode(m, &s) || find(client, s.connection) || !service_ok(c, s.service))
 		return ERR_PROTOCOL;
+	if (HASH_COUNT(client->table) >= EXCHANGES_MAX) {
+		refuse(c, m);
+		return 0;
+	}
 	x = xcalloc(1, sizeof(*x));
 	daemon_busy(auth.d, 1);
 	buf_init(&x->final, AU_MAX_RESPONSE);

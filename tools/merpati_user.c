@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <termios.h>
 
 #include "auth/account.h"
 #include "auth/pwhash.h"
@@ -16,6 +15,7 @@
 #include "crypto/rng.h"
 #include "crypto/secret.h"
 #include "tools/merpati.h"
+#include "tools/password_prompt.h"
 
 #define FROM_MAX (64u << 20) /* bytes of a --from file */
 #define ACCOUNTS_MAX 1000000 /* lines of it */
@@ -148,58 +148,7 @@ static int make_data_folders(const struct user_tool *t, struct err *err)
 	return 0;
 }
 
-/* --- passwords --- */
-
-static char *read_line(FILE *f)
-{
-	char line[PWHASH_MAX_PASSWORD + 2];
-	size_t n;
-	char *s;
-
-	if (!fgets(line, sizeof(line), f))
-		return NULL;
-	n = strlen(line);
-	if (n && line[n - 1] == '\n')
-		n--;
-	if (n && line[n - 1] == '\r')
-		n--;
-	s = xstrndup(line, n);
-	secret_clear(line, sizeof(line));
-	return s;
-}
-
-static char *ask(const char *prompt)
-{
-	struct termios old, quiet;
-	char *s;
-
-	fputs(prompt, stderr);
-	fflush(stderr);
-	tcgetattr(STDIN_FILENO, &old);
-	quiet = old;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	s = read_line(stdin);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-	fputc('\n', stderr);
-	return s;
-}
-
-static char *read_password(void)
-{
-	char *one, *two;
-
-	if (!isatty(STDIN_FILENO))
-		return read_line(stdin);
-	one = ask("Password: ");
-	two = one ? ask("Again: ") : NULL;
-	if (!one || !two || strcmp(one, two) != 0) {
-		fputs("merpati user: the two are not the same\n", stderr);
-		secret_free(&one);
-	}
-	secret_free(&two);
-	return one;
-}
+/* --- records --- */
 
 /* Fills e->record: slow, runs in threads. */
 static int make_record(const struct user_tool *t, struct entry *e)
@@ -405,7 +354,7 @@ static int add_from(const struct user_tool *t, const char *file)
 
 static int add_one(const struct user_tool *t, const char *address)
 {
-	char *password = read_password();
+	char *password = password_prompt();
 	struct err err = {0};
 	struct entry e;
 	int r;
@@ -453,7 +402,7 @@ static int change_password(const struct user_tool *t, const char *address)
 
 	if (!r)
 		r = load_entry(t, &e, &err);
-	if (!r && !(password = read_password()))
+	if (!r && !(password = password_prompt()))
 		r = err_set(&err, ERR_SYNTAX, "no password");
 	if (!r) {
 		secret_free(&e.password);
