@@ -339,6 +339,7 @@ static void on_committed(void *arg, int status, struct msg *m)
 		snprintf(text, sizeof(text), "Ok: queued as %s", t->item.qid);
 		snprintf(dsn, sizeof(dsn), "2.0.0");
 		code = 250;
+		s->errors = s->junk = 0; /* who gets mail through is no nuisance */
 	} else {
 		size_t n = smtp_dsn_prefix(done.text, dsn);
 		struct sv rest = sv_trim(sv_skip(done.text, n));

@@ -108,6 +108,25 @@ static void test_byte_by_byte(void **state ATTR_UNUSED)
 	closed();
 }
 
+static void test_kept_connection(void **state ATTR_UNUSED)
+{
+	fake.g.conf.junk_limit = 3;
+	begin("192.0.2.1");
+	talk("EHLO a.org\r\n", EHLO_REPLY);
+	for (int i = 0; i < 30; i++) {
+		talk("RSET\r\n", "250 2.0.0 Ok\r\n");
+		talk("MAIL FROM:<x@a.org>\r\nRCPT TO:<alice@here.test>\r\nDATA\r\n",
+		    "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n");
+		char want[64];
+		snprintf(want, sizeof(want), "250 2.0.0 Ok: queued as QID%d\r\n", i + 1);
+		talk("a: b\r\n.\r\n", want);
+	}
+	for (int i = 0; i < 10; i++)
+		talk("NOOP\r\n", "250 2.0.0 Ok\r\n");
+	talk("NOOP\r\n", "250 2.0.0 Ok\r\n421 4.7.0 mx.here.test Error: too many errors\r\n");
+	closed();
+}
+
 static void test_relay(void **state ATTR_UNUSED)
 {
 	begin("192.0.2.1");
@@ -418,10 +437,10 @@ static void test_netlist(void **state ATTR_UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_letter), T(test_byte_by_byte), T(test_relay), T(test_mynetworks),
-	    T(test_order_and_syntax), T(test_bad_input), T(test_pipelining_refused), T(test_http), T(test_smuggling),
-	    T(test_too_big), T(test_hops), T(test_bdat), T(test_lmtp), T(test_pickup), T(test_auth), T(test_peers_down),
-	    T(test_commit_fails), T(test_cut), T(test_rules), cmocka_unit_test(test_keys),
+	const struct CMUnitTest tests[] = {T(test_letter), T(test_byte_by_byte), T(test_kept_connection), T(test_relay),
+	    T(test_mynetworks), T(test_order_and_syntax), T(test_bad_input), T(test_pipelining_refused), T(test_http),
+	    T(test_smuggling), T(test_too_big), T(test_hops), T(test_bdat), T(test_lmtp), T(test_pickup), T(test_auth),
+	    T(test_peers_down), T(test_commit_fails), T(test_cut), T(test_rules), cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_netlist)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
