@@ -1,8 +1,9 @@
 """Sessions in IDLE hear at once of what other programs and other sessions do to the folder, without polling."""
 import os
+import signal
 import time
 
-from merpati import Instance, check, main
+from merpati import Instance, check, main, wait_for
 
 TEXT = b"Subject: hello\n\ntext\n"
 
@@ -76,5 +77,36 @@ def new_mail_and_flags():
         check("a removal by another program", a.until("1 EXPUNGE") < 3)
 
 
+def without_anvil():
+    """Sessions whose anvil has died look at intervals; sessions that begin later have the new one."""
+    with Instance(users=1, session_poll_interval="1s") as m:
+        a = Idle(m)
+        a.idle()
+        time.sleep(0.3)
+        os.kill(m.pids("anvil")[0], signal.SIGKILL)
+        put(m, "1700000001.M1P1.procmail")
+        check("found by looking", a.until("1 EXISTS") < 5)
+        b = wait_for("a new session", lambda: Idle(m), 10)
+        b.idle()
+        time.sleep(0.3)
+        put(m, "1700000002.M2P1.procmail")
+        check("the new session hears at once", b.until("2 EXISTS") < 3)
+
+
+def reload_keeps_sessions():
+    with Instance(users=1) as m:
+        a = Idle(m)
+        a.idle()
+        time.sleep(0.3)
+        m.set(session_poll_interval="20s")
+        put(m, "1700000001.M1P1.procmail")
+        check("the session lives on", a.until("1 EXISTS") < 3)
+        a.raw.send("DONE\r\n")
+        a.until("i OK")
+        a.command("c NOOP")
+        b = Idle(m)
+        b.command("c NOOP")
+
+
 if __name__ == "__main__":
-    main(new_mail_and_flags)
+    main(new_mail_and_flags, without_anvil, reload_keeps_sessions)
