@@ -233,13 +233,8 @@ static void on_input(struct stream *s, void *arg)
 		takes_reply[c->phase](c);
 		c->reply.lines = 0;
 	}
-	if (c->phase == PH_CLOSED)
-		return;
-	if (stream_eof(s))
+	if (c->phase != PH_CLOSED && stream_eof(s))
 		conn_lost(c, false);
-	else
-		stream_flush(
-		    s); /* all that one reply gives rise to is there; waiting would cost two changes of interest */
 }
 
 static void on_drained(struct stream *s, void *arg)
