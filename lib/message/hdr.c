@@ -2,8 +2,8 @@
 
 enum { ST_START, ST_FIRST, ST_MORE, ST_LOOK, ST_OUT, ST_DONE };
 
-#define FIELD_MIN 2048 /* least bound of a field: the name must fit, so that a line that is no field is known in time  \
-			*/
+/* Least bound of a field: the name must fit, so that a line that is no field is known in time. */
+#define FIELD_MIN 2048
 
 bool hdr_name_valid(struct sv name)
 {
