@@ -1,7 +1,7 @@
 /*
  * imap_load.c - IMAP logins and idle connections: imap_load PORT TLS SESSIONS LOGINS USERS USER_FORMAT PASSWORD
- * Each login: connect, LOGIN, SELECT INBOX, LOGOUT.  With LOGINS 0: SESSIONS connections are put into IDLE and held until
- * standard input ends.  USER_FORMAT holds one %lu.
+ * Each login: connect, LOGIN, SELECT INBOX, LOGOUT.  With LOGINS 0: SESSIONS connections are put into IDLE and held
+ * until standard input ends.  USER_FORMAT holds one %lu.
  */
 #include <pthread.h>
 

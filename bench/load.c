@@ -14,7 +14,8 @@ static ATTR_NORETURN void fail(const char *what)
 
 void client_open(struct line_client *c, unsigned port, SSL_CTX *ctx)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in a = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	int on = 1;
 
 	c->at = c->n = 0;
@@ -72,7 +73,8 @@ void client_line(struct line_client *c, char *buf, size_t size)
 			c->at = 0;
 		}
 		size_t room = sizeof(c->in) - c->n;
-		ssize_t r = c->tls != NULL ? SSL_read(c->tls, c->in + c->n, (int)room) : recv(c->fd, c->in + c->n, room, 0);
+		ssize_t r =
+		    c->tls != NULL ? SSL_read(c->tls, c->in + c->n, (int)room) : recv(c->fd, c->in + c->n, room, 0);
 		if (r <= 0)
 			fail("the server hung up");
 		c->n += (size_t)r;

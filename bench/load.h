@@ -8,7 +8,7 @@
 
 struct line_client {
 	int fd;
-	SSL *tls;       /* NULL: plain */
+	SSL *tls;	/* NULL: plain */
 	char in[65536]; /* received, not yet handed out */
 	size_t at, n;
 };

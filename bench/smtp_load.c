@@ -93,7 +93,8 @@ static void hold(void)
 
 static char *make_body(unsigned long size)
 {
-	static const char head[] = "From: <sender@load.test>\r\nTo: <rcpt@load.test>\r\nSubject: load\r\nMessage-ID: <x@load.test>\r\n\r\n";
+	static const char head[] =
+	    "From: <sender@load.test>\r\nTo: <rcpt@load.test>\r\nSubject: load\r\nMessage-ID: <x@load.test>\r\n\r\n";
 	static const char line[] = "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\r\n";
 	char *b = xcalloc(1, size + sizeof(head) + sizeof(line) + 8), *at = b;
 	memcpy(at, head, sizeof(head) - 1);

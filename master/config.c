@@ -1,4 +1,5 @@
-/* config.c - main.cf and master.cf for master: loads both, reports every problem, never replaces what works by what does not. */
+/* config.c - main.cf and master.cf for master: loads both, reports every problem, never replaces what works by what
+ * does not. */
 #include "conf/maincf_host.h"
 #include "master/master.h"
 
@@ -20,12 +21,14 @@ int config_load(struct master *m, struct maincf **mc, struct mastercf **services
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	CLEANUP(freep) char *main_path = xasprintf("%s/main.cf", m->config_directory);
 	CLEANUP(freep) char *master_path = xasprintf("%s/master.cf", m->config_directory);
-	struct maincf_args args = {.path = main_path, .config_directory = m->config_directory, .host = maincf_host_default};
+	struct maincf_args args = {
+	    .path = main_path, .config_directory = m->config_directory, .host = maincf_host_default};
 	int r;
 
 	*mc = NULL;
 	*services = NULL;
-	if ((r = maincf_load(&args, mc, &problems, err)) == 0 && (r = mastercf_load(master_path, services, &problems, err)) == 0) {
+	if ((r = maincf_load(&args, mc, &problems, err)) == 0 &&
+	    (r = mastercf_load(master_path, services, &problems, err)) == 0) {
 		maincf_use_services(*mc, *services);
 		maincf_check(*mc, *services, &problems);
 	}

@@ -1,4 +1,5 @@
-/* control.c - the local socket behind `merpati status` and `merpati reload`: one word in, text out; root and mail_owner only. */
+/* control.c - the local socket behind `merpati status` and `merpati reload`: one word in, text out; root and mail_owner
+ * only. */
 #include <pwd.h>
 #include <sys/socket.h>
 
@@ -29,8 +30,10 @@ static void client_late(struct ev_timer *t)
 static void say_status(struct master *m, struct buf *out)
 {
 	buf_printf(out, "master pid %d, up %llu s, generation %u%s\n", (int)getpid(),
-	    (unsigned long long)((clock_mono_ms() - m->started_ms) / 1000), m->generation, m->stopping ? ", stopping" : "");
-	buf_printf(out, "%-16s %-11s %9s %9s %8s %6s %s\n", "service", "class", "processes", "sessions", "started", "died", "state");
+	    (unsigned long long)((clock_mono_ms() - m->started_ms) / 1000), m->generation,
+	    m->stopping ? ", stopping" : "");
+	buf_printf(out, "%-16s %-11s %9s %9s %8s %6s %s\n", "service", "class", "processes", "sessions", "started",
+	    "died", "state");
 	for (struct service *s = m->services; s != NULL; s = s->next) {
 		unsigned n = 0;
 		uint64_t sessions = 0;
@@ -38,8 +41,11 @@ static void say_status(struct master *m, struct buf *out)
 			n++;
 			sessions += p->sessions;
 		}
-		buf_printf(out, "%-16s %-11s %9u %9llu %8u %6u %s\n", s->name, s->class->name, n, (unsigned long long)sessions,
-		    s->spawned, s->died, s->obsolete ? "draining" : ev_timer_active(&s->restart) ? "throttled" : "ok");
+		buf_printf(out, "%-16s %-11s %9u %9llu %8u %6u %s\n", s->name, s->class->name, n,
+		    (unsigned long long)sessions, s->spawned, s->died,
+		    s->obsolete			   ? "draining"
+		    : ev_timer_active(&s->restart) ? "throttled"
+						   : "ok");
 	}
 }
 

@@ -37,8 +37,9 @@ int grant_add(struct master *m, const struct ma_grant *in)
 	if (m->ngrants >= GRANTS_MAX)
 		return ERR_LIMIT;
 	if ((!sv_eqs(service, "imapd") && !sv_eqs(service, "pop3d")) || in->uid < config_num(m, "first_valid_uid") ||
-	    in->gid < config_num(m, "first_valid_gid") || in->uid > INT32_MAX || in->gid > INT32_MAX || in->folder.n == 0 ||
-	    in->folder.p[0] != '/' || sv_find(in->folder, SV("/../")) >= 0 || sv_ends(in->folder, SV("/..")))
+	    in->gid < config_num(m, "first_valid_gid") || in->uid > INT32_MAX || in->gid > INT32_MAX ||
+	    in->folder.n == 0 || in->folder.p[0] != '/' || sv_find(in->folder, SV("/../")) >= 0 ||
+	    sv_ends(in->folder, SV("/..")))
 		return ERR_DENIED;
 	struct grant *g = xcalloc(1, sizeof(*g));
 	memcpy(g->key, in->grant.p, MA_GRANT_SIZE);

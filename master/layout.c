@@ -16,8 +16,8 @@ int identities_load(struct master *m, struct err *err)
 			continue;
 		struct passwd *pw = getpwnam(c->user);
 		if (pw == NULL || pw->pw_uid == 0)
-			return err_set(err, ERR_NOT_FOUND, "no system user %s: run systemd-sysusers, or see sysusers.d/merpati.conf",
-			    c->user);
+			return err_set(err, ERR_NOT_FOUND,
+			    "no system user %s: run systemd-sysusers, or see sysusers.d/merpati.conf", c->user);
 		m->ids[i] = (struct identity){pw->pw_uid, pw->pw_gid, true};
 		if (c->group != NULL) {
 			struct group *gr = getgrnam(c->group);

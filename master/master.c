@@ -22,8 +22,8 @@ static const char usage[] = "usage: master [-c config_directory] [-v] [--clock-o
 /* The kernel must not keep what master does not need: identities, ports, signals, owners of folders. */
 static int keep_capabilities(struct err *err)
 {
-	static const cap_value_t needed[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_NET_BIND_SERVICE, CAP_CHOWN,
-	    CAP_FOWNER, CAP_DAC_OVERRIDE};
+	static const cap_value_t needed[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_NET_BIND_SERVICE,
+	    CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE};
 	cap_t c = cap_init();
 	int r = 0;
 	if (cap_set_flag(c, CAP_PERMITTED, ARRAY_LEN(needed), needed, CAP_SET) < 0 ||

@@ -12,12 +12,12 @@
 #include "log/log.h"
 #include "master/switchboard.h"
 
-#define SERVICES_MAX 256       /* services of one configuration */
-#define SERVICE_SOCKETS 64     /* addresses of one service */
-#define SERVICE_WAITING 4096   /* connections that wait for a process of a service */
-#define GRANTS_MAX 10000       /* session grants that were not used yet */
-#define BACKOFF_FIRST_MS 1000  /* pause after a process died young; doubles up to service_throttle_time */
-#define YOUNG_MS 5000          /* a process that lives shorter than this died young */
+#define SERVICES_MAX 256      /* services of one configuration */
+#define SERVICE_SOCKETS 64    /* addresses of one service */
+#define SERVICE_WAITING 4096  /* connections that wait for a process of a service */
+#define GRANTS_MAX 10000      /* session grants that were not used yet */
+#define BACKOFF_FIRST_MS 1000 /* pause after a process died young; doubles up to service_throttle_time */
+#define YOUNG_MS 5000	      /* a process that lives shorter than this died young */
 
 struct master;
 struct service;
@@ -32,11 +32,11 @@ struct process {
 	pid_t pid;
 	enum proc_state state;
 	bool reloads_in_place, full, ending;
-	char target[64];     /* "UID:GID" for processes of one user */
+	char target[64]; /* "UID:GID" for processes of one user */
 	struct chan *control;
 	struct ev_child child;
 	struct ev_timer kill_timer;
-	int log_reader;      /* logd's end of its log socket, kept for a new logd; -1 without logd */
+	int log_reader; /* logd's end of its log socket, kept for a new logd; -1 without logd */
 	char ident[64];
 };
 
@@ -54,9 +54,9 @@ struct service {
 	struct master *m;
 	const struct swb_class *class;
 	char name[64];
-	char key[96];           /* "name/type", equal over a reload */
+	char key[96];			 /* "name/type", equal over a reload */
 	const struct mcf_service *entry; /* NULL for implicit services */
-	unsigned maxproc;       /* 0: no limit */
+	unsigned maxproc;		 /* 0: no limit */
 	int sockets[SERVICE_SOCKETS];
 	char socket_name[SERVICE_SOCKETS][96];
 	size_t nsockets;
@@ -66,9 +66,9 @@ struct service {
 	size_t nwaiting;
 	uint64_t backoff_ms;
 	struct ev_timer restart;
-	bool obsolete;          /* gone from master.cf, its last processes drain */
+	bool obsolete; /* gone from master.cf, its last processes drain */
 	unsigned spawned, died;
-	bool restart_pending;   /* the restart timer was started for a crash */
+	bool restart_pending; /* the restart timer was started for a crash */
 };
 
 /* What master needs for a class of processes. */
@@ -98,15 +98,15 @@ struct master {
 	struct grant *grants;
 	size_t ngrants;
 	enum log_sink log_sink;
-	int log_fd;             /* journal or syslog datagram socket, shared; -1 with logd */
+	int log_fd; /* journal or syslog datagram socket, shared; -1 with logd */
 	struct process *logd;
-	int self_log;           /* logd's end of master's own log socket; -1 */
+	int self_log; /* logd's end of master's own log socket; -1 */
 	bool stopping;
 	unsigned stop_phase;
 	struct ev_timer watchdog;
 	struct ev_signal signals;
-	struct ev_io control;   /* public/control: merpati status and reload */
-	int ready_fd;           /* a byte is written there when everything runs; -1 */
+	struct ev_io control; /* public/control: merpati status and reload */
+	int ready_fd;	      /* a byte is written there when everything runs; -1 */
 	bool announced;
 	uint64_t started_ms;
 	unsigned generation;
@@ -133,9 +133,9 @@ int ports_bind(struct service *s, struct service *old, struct err *err);
 int ports_unix(const char *path, mode_t mode, struct err *err);
 /* spawn.c */
 struct process *spawn_process(struct service *s, const char *target, struct err *err);
-void process_stop(struct process *p);   /* asks to drain, kills after drain_time */
-void process_kill(struct process *p);   /* SIGKILL: it does what it may not do, or does not end */
-int process_params(struct service *s, struct err *err); /* sealed memfd with the service's parameters */
+void process_stop(struct process *p);			     /* asks to drain, kills after drain_time */
+void process_kill(struct process *p);			     /* SIGKILL: it does what it may not do, or does not end */
+int process_params(struct service *s, struct err *err);	     /* sealed memfd with the service's parameters */
 void log_sources_to(struct master *m, struct process *logd); /* hands a new logd what it shall read */
 /* reap.c */
 void process_watch(struct process *p);

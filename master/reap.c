@@ -57,9 +57,11 @@ static void back_off(struct service *s, bool young)
 static void log_end(const struct process *p, int status)
 {
 	if (WIFSIGNALED(status) && !(p->ending && WTERMSIG(status) == SIGTERM))
-		log_warn("process %s pid %d killed by signal %d", p->service->class->binary, (int)p->pid, WTERMSIG(status));
+		log_warn(
+		    "process %s pid %d killed by signal %d", p->service->class->binary, (int)p->pid, WTERMSIG(status));
 	else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-		log_warn("process %s pid %d exit status %d", p->service->class->binary, (int)p->pid, WEXITSTATUS(status));
+		log_warn(
+		    "process %s pid %d exit status %d", p->service->class->binary, (int)p->pid, WEXITSTATUS(status));
 }
 
 static void process_ended(struct ev_child *c, int status)

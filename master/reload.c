@@ -199,7 +199,8 @@ void master_stop(struct master *m)
 	for (struct service *s = m->services; s != NULL; s = s->next) {
 		ev_timer_stop(&s->restart);
 		for (size_t i = 0; i < s->nsockets; i++)
-			fd_close(&s->sockets[i]); /* processes stop accepting on their copies when they are asked to drain */
+			fd_close(
+			    &s->sockets[i]); /* processes stop accepting on their copies when they are asked to drain */
 		s->nsockets = 0;
 	}
 	m->stop_phase = 0;

@@ -36,8 +36,11 @@ static int keep_waiting(struct service *s, const struct ma_peer *who, struct sv 
 	snprintf(w->service, sizeof(w->service), SV_FMT, SV_ARG(who->service));
 	snprintf(w->extra, sizeof(w->extra), SV_FMT, SV_ARG(who->extra));
 	snprintf(w->target, sizeof(w->target), SV_FMT, SV_ARG(target));
-	w->who = (struct ma_peer){.program = sv_str(w->program), .service = sv_str(w->service), .extra = sv_str(w->extra),
-	    .process = who->process, .pid = who->pid};
+	w->who = (struct ma_peer){.program = sv_str(w->program),
+	    .service = sv_str(w->service),
+	    .extra = sv_str(w->extra),
+	    .process = who->process,
+	    .pid = who->pid};
 	w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (w->fd < 0) {
 		free(w);
@@ -89,7 +92,7 @@ static bool identity_allowed(struct master *m, struct sv target)
 	uint64_t uid, gid;
 	struct sv u = sv_cut(&rest, ":");
 	return rest.p != NULL && num_range(u, config_num(m, "first_valid_uid"), INT32_MAX, &uid) == 0 &&
-	    num_range(rest, config_num(m, "first_valid_gid"), INT32_MAX, &gid) == 0;
+	       num_range(rest, config_num(m, "first_valid_gid"), INT32_MAX, &gid) == 0;
 }
 
 static int connect_service(struct service *s, const struct ma_peer *who, struct sv target, int fd)
@@ -118,8 +121,11 @@ static int make_pair(int pair[2])
 
 static struct ma_peer stamp(const struct process *p)
 {
-	return (struct ma_peer){.program = sv_str(p->service->class->name), .service = sv_str(p->service->name),
-	    .process = p->number, .pid = (uint64_t)p->pid, .extra = sv_str(p->target)};
+	return (struct ma_peer){.program = sv_str(p->service->class->name),
+	    .service = sv_str(p->service->name),
+	    .process = p->number,
+	    .pid = (uint64_t)p->pid,
+	    .extra = sv_str(p->target)};
 }
 
 /* A session: the grant decides whose; the zygote gets the stream to login and a connection to anvil. */
@@ -149,7 +155,10 @@ static int start_session(struct process *login, struct sv key, int *out)
 	if (anvil != NULL)
 		connect_service(anvil, &who, SV(""), anvil_end); /* without anvil the session polls */
 
-	struct ma_session s = {.session = ++m->last_session, .user = sv_str(g->user), .uid = g->uid, .gid = g->gid,
+	struct ma_session s = {.session = ++m->last_session,
+	    .user = sv_str(g->user),
+	    .uid = g->uid,
+	    .gid = g->gid,
 	    .folder = sv_str(g->folder)};
 	struct msg_out msg = MSG_OUT_INIT;
 	ma_put_session(&msg, &s);
@@ -214,8 +223,8 @@ static int asked_grant(struct process *p, struct msg *m)
 		return ERR_PROTOCOL;
 	int status = grant_add(p->m, &g);
 	if (status < 0)
-		log_error("auth asks for a session of %.*s as uid %llu gid %llu: %s", SV_ARG(g.user), (unsigned long long)g.uid,
-		    (unsigned long long)g.gid, err_name(status));
+		log_error("auth asks for a session of %.*s as uid %llu gid %llu: %s", SV_ARG(g.user),
+		    (unsigned long long)g.uid, (unsigned long long)g.gid, err_name(status));
 	answer(p->control, m, MA_GRANTED, status, -1);
 	return 0;
 }
@@ -258,7 +267,7 @@ void process_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg)
 			return;
 		break;
 	}
-	log_error("%s[%d] sent a request that it may not make (type %u): process ended", p->service->class->name, (int)p->pid,
-	    m->type);
+	log_error("%s[%d] sent a request that it may not make (type %u): process ended", p->service->class->name,
+	    (int)p->pid, m->type);
 	process_kill(p);
 }

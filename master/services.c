@@ -64,15 +64,15 @@ static void add_entry(struct master *m, const struct mcf_service *e, struct serv
 
 	if (class == NULL) {
 		if (!known)
-			log_warn("%s, line %u: service %s: command %s is not served here: ignored", e->file, e->line, e->name,
-			    e->command);
+			log_warn("%s, line %u: service %s: command %s is not served here: ignored", e->file, e->line,
+			    e->name, e->command);
 		return;
 	}
 	/* One of each: a second cleanup, qmgr or auth service would be a second truth. */
 	if (class->target == TARGET_NONE && strcmp(class->name, "smtpd") != 0 && strcmp(class->name, "login") != 0 &&
 	    has_class(*out, class->name)) {
-		log_warn("%s, line %u: service %s: there is already a service of %s: ignored", e->file, e->line, e->name,
-		    class->name);
+		log_warn("%s, line %u: service %s: there is already a service of %s: ignored", e->file, e->line,
+		    e->name, class->name);
 		return;
 	}
 	struct service *s = service_new(m, class, e->name, mcf_type_name(e->type));

@@ -135,9 +135,14 @@ static int say_hello(struct process *p, struct err *err)
 	log_ident_of(s, p->ident, sizeof(p->ident));
 	if (log_socket(p, &sink, &log) < 0)
 		return err_sys(err, "log socket");
-	struct ma_hello h = {.program = sv_str(s->class->binary), .service = sv_str(s->name), .role = sv_str(s->class->role),
-	    .target = sv_str(p->target), .process = p->number, .clock_offset = s->m->clock_offset,
-	    .verbose = s->m->verbose || (s->entry != NULL && s->entry->verbose > 0), .log_sink = sink,
+	struct ma_hello h = {.program = sv_str(s->class->binary),
+	    .service = sv_str(s->name),
+	    .role = sv_str(s->class->role),
+	    .target = sv_str(p->target),
+	    .process = p->number,
+	    .clock_offset = s->m->clock_offset,
+	    .verbose = s->m->verbose || (s->entry != NULL && s->entry->verbose > 0),
+	    .log_sink = sink,
 	    .log_ident = sv_str(p->ident)};
 	struct msg_out out = MSG_OUT_INIT;
 	ma_put_hello(&out, &h);

@@ -8,7 +8,7 @@
 #include "base/sv.h"
 
 enum target_kind {
-	TARGET_NONE,    /* the service of that class; a target is refused */
+	TARGET_NONE,	/* the service of that class; a target is refused */
 	TARGET_SERVICE, /* a master.cf service of that class; empty: the first one */
 	TARGET_IDENTITY /* "UID:GID": a process that is that user */
 };
@@ -21,9 +21,9 @@ struct swb_class {
 	const char *group;   /* primary group; NULL: the user's own */
 	const char *callers; /* classes that may connect */
 	enum target_kind target;
-	bool single;         /* never two processes, not even during a reload */
-	bool implicit;       /* runs even when master.cf does not name it */
-	bool zygote;         /* keeps CAP_SETUID and CAP_SETGID */
+	bool single;	     /* never two processes, not even during a reload */
+	bool implicit;	     /* runs even when master.cf does not name it */
+	bool zygote;	     /* keeps CAP_SETUID and CAP_SETGID */
 	unsigned stop_phase; /* order of an orderly stop: the front first, the log last */
 };
 
@@ -33,7 +33,8 @@ extern const size_t swb_nclasses;
 
 const struct swb_class *swb_find(struct sv name);
 bool swb_allowed(const struct swb_class *callee, const char *caller);
-/* The class of a master.cf command: "virtual" is local, "lmtp" is smtp...  NULL: accepted without effect or unknown; *known. */
+/* The class of a master.cf command: "virtual" is local, "lmtp" is smtp...  NULL: accepted without effect or unknown;
+ * *known. */
 const struct swb_class *swb_of_command(const char *command, bool *known);
 void swb_print(FILE *out);
 

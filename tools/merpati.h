@@ -1,4 +1,5 @@
-/* merpati.h - the verbs of merpati(8); each gets its arguments with argv[0] = verb and returns the exit status (sysexits). */
+/* merpati.h - the verbs of merpati(8); each gets its arguments with argv[0] = verb and returns the exit status
+ * (sysexits). */
 #ifndef MERPATI_TOOL_H
 #define MERPATI_TOOL_H
 

@@ -30,8 +30,8 @@ static ATTR_NORETURN void exec_master(const struct merpati *t, const char *error
 
 	for (int i = 1; i < argc && n < ARRAY_LEN(args) - 1; i++)
 		args[n++] = argv[i];
-	if (setsid() < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err, 2) < 0 || (ready != 3 && dup2(ready, 3) < 0) ||
-	    syscall(SYS_close_range, 4, ~0u, 0) < 0)
+	if (setsid() < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err, 2) < 0 ||
+	    (ready != 3 && dup2(ready, 3) < 0) || syscall(SYS_close_range, 4, ~0u, 0) < 0)
 		_exit(EX_OSERR);
 	if (ready == 3)
 		fcntl(3, F_SETFD, 0);
@@ -136,8 +136,8 @@ static int ask_master(const struct merpati *t, const char *word, const char *bad
 	if (strlen(path) >= sizeof(a.sun_path))
 		return EX_CONFIG;
 	memcpy(a.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 ||
-	    fs_read_fd(fd, &out, NULL) < 0) {
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 || fs_read_fd(fd, &out, NULL) < 0) {
 		fprintf(stderr, "merpati: the mail system is not running (%s: %s)\n", path, strerror(errno));
 		return EX_UNAVAILABLE;
 	}

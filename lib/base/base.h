@@ -50,8 +50,8 @@ char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull))
 char *xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2) __attribute__((malloc, returns_nonnull));
 
 /* CLEANUP helpers. */
-void freep(void *p);      /* free(*(void **)p) */
-void fd_closep(int *fd);  /* closes *fd unless negative, keeps errno */
+void freep(void *p);	 /* free(*(void **)p) */
+void fd_closep(int *fd); /* closes *fd unless negative, keeps errno */
 void file_closep(FILE **f);
 
 /* Closes *fd unless negative and sets it to -1; keeps errno. */

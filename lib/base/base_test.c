@@ -96,8 +96,8 @@ static void numbers_are_strict(void **state ATTR_UNUSED)
 		int result;
 		uint64_t value;
 	} cases[] = {{"0", 0, 0}, {"18446744073709551615", 0, UINT64_MAX}, {"18446744073709551616", ERR_LIMIT, 0},
-	    {"", ERR_SYNTAX, 0}, {" 1", ERR_SYNTAX, 0}, {"1 ", ERR_SYNTAX, 0}, {"+1", ERR_SYNTAX, 0}, {"-1", ERR_SYNTAX, 0},
-	    {"0x1", ERR_SYNTAX, 0}};
+	    {"", ERR_SYNTAX, 0}, {" 1", ERR_SYNTAX, 0}, {"1 ", ERR_SYNTAX, 0}, {"+1", ERR_SYNTAX, 0},
+	    {"-1", ERR_SYNTAX, 0}, {"0x1", ERR_SYNTAX, 0}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		uint64_t v = 77;
 		assert_int_equal(num_u64(sv_str(cases[i].in), &v), cases[i].result);
@@ -185,8 +185,7 @@ static void hash_table_finds_what_it_holds(void **state ATTR_UNUSED)
 	assert_string_equal(e->name, "k77");
 	HASH_FIND(hh, table, "k500", 4, e);
 	assert_null(e);
-	HASH_ITER(hh, table, e, tmp)
-	{
+	HASH_ITER (hh, table, e, tmp) {
 		HASH_DEL(table, e);
 		free(e);
 	}

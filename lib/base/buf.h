@@ -15,12 +15,15 @@ struct buf {
 	bool overflow; /* an append was dropped because of the bound */
 };
 
-#define BUF_INIT(bound) {.max = (bound)}
+#define BUF_INIT(bound)                                                                                                \
+	{                                                                                                              \
+		.max = (bound)                                                                                         \
+	}
 
 void buf_init(struct buf *b, size_t max);
-void buf_free(struct buf *b);               /* frees the memory; the buffer is empty and usable again */
-void buf_freep(struct buf *b);              /* for CLEANUP */
-void buf_wipe(struct buf *b);               /* buf_free for secrets: clears the memory first */
+void buf_free(struct buf *b);  /* frees the memory; the buffer is empty and usable again */
+void buf_freep(struct buf *b); /* for CLEANUP */
+void buf_wipe(struct buf *b);  /* buf_free for secrets: clears the memory first */
 
 static inline void buf_reset(struct buf *b) /* empties, keeps the memory */
 {
@@ -47,7 +50,8 @@ int buf_vprintf(struct buf *b, const char *fmt, va_list ap) ATTR_PRINTF(2, 0);
 /* Drops the first n (at most b->n) bytes. */
 void buf_consume(struct buf *b, size_t n);
 
-/* The contents as a C string: puts a NUL behind the used bytes (not counted); "" when empty.  Valid until the next append. */
+/* The contents as a C string: puts a NUL behind the used bytes (not counted); "" when empty.  Valid until the next
+ * append. */
 const char *buf_cstr(struct buf *b);
 
 /* Gives the memory to the caller as a NUL-terminated string (free() it); the buffer is empty afterwards. */

@@ -10,14 +10,14 @@
 
 #include "base/base.h"
 
-uint64_t clock_mono_ms(void);             /* CLOCK_MONOTONIC, milliseconds */
+uint64_t clock_mono_ms(void); /* CLOCK_MONOTONIC, milliseconds */
 uint64_t clock_mono_us(void);
-int64_t clock_wall_us(void);              /* UTC since 1970 in microseconds, with the offset */
-static inline time_t clock_wall(void)     /* the same in seconds */
+int64_t clock_wall_us(void);	      /* UTC since 1970 in microseconds, with the offset */
+static inline time_t clock_wall(void) /* the same in seconds */
 {
 	return (time_t)(clock_wall_us() / 1000000);
 }
-void clock_set_offset(int64_t seconds);   /* added to the wall clock of this process; 0 outside tests */
+void clock_set_offset(int64_t seconds); /* added to the wall clock of this process; 0 outside tests */
 int64_t clock_offset(void);
 
 #endif

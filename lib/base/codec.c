@@ -16,7 +16,8 @@ int base64_encode(struct buf *out, struct sv in)
 		return ERR_LIMIT;
 	for (size_t i = 0; i < in.n; i += 3) {
 		size_t left = in.n - i;
-		uint32_t v = (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (left > 2 ? s[i + 2] : 0u);
+		uint32_t v =
+		    (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (left > 2 ? s[i + 2] : 0u);
 		*to++ = b64_digits[v >> 18];
 		*to++ = b64_digits[v >> 12 & 63];
 		*to++ = left > 1 ? b64_digits[v >> 6 & 63] : '=';
@@ -151,7 +152,8 @@ int xtext_decode(struct buf *out, struct sv in)
 	return r;
 }
 
-/* Slicing by one byte with a table made of the reflected polynomial 0x82f63b78; SSE 4.2 where the compiler may use it. */
+/* Slicing by one byte with a table made of the reflected polynomial 0x82f63b78; SSE 4.2 where the compiler may use it.
+ */
 #if defined(__x86_64__)
 #include <cpuid.h>
 

@@ -9,8 +9,8 @@
 
 static void base64_matches_rfc4648(void **state ATTR_UNUSED)
 {
-	static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-	    {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+	static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
+	    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct buf b = BUF_INIT(100), d = BUF_INIT(100);
 		assert_int_equal(base64_encode(&b, sv_str(cases[i][0])), 0);
@@ -24,7 +24,8 @@ static void base64_matches_rfc4648(void **state ATTR_UNUSED)
 
 static void base64_refuses_nonsense(void **state ATTR_UNUSED)
 {
-	static const char *const bad[] = {"Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9\n", "Zh==", "Zm9=", "Z=g="};
+	static const char *const bad[] = {
+	    "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9\n", "Zh==", "Zm9=", "Z=g="};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct buf d = BUF_INIT(100);
 		assert_int_equal(base64_decode(&d, sv_str(bad[i])), ERR_SYNTAX);
@@ -68,8 +69,8 @@ static void crc_matches_rfc3720(void **state ATTR_UNUSED)
 
 static void utf8_is_strict(void **state ATTR_UNUSED)
 {
-	static const char *const bad[] = {"\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xc3",
-	    "\xff"};
+	static const char *const bad[] = {
+	    "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xc3", "\xff"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(utf8_valid(sv_str(bad[i])));
 	assert_true(utf8_valid(SV("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x95\x8a")));

@@ -10,10 +10,10 @@
 
 enum err_code {
 	ERR_OK = 0,
-	ERR_SYS = -1,         /* a system call failed; err->sys holds errno */
+	ERR_SYS = -1,	      /* a system call failed; err->sys holds errno */
 	ERR_SYNTAX = -2,      /* input is not of the required form */
-	ERR_LIMIT = -3,       /* a named limit was reached */
-	ERR_TEMP = -4,        /* cannot tell now; try again later */
+	ERR_LIMIT = -3,	      /* a named limit was reached */
+	ERR_TEMP = -4,	      /* cannot tell now; try again later */
 	ERR_TIMEOUT = -5,     /* no answer in time */
 	ERR_CLOSED = -6,      /* the peer has gone */
 	ERR_PROTOCOL = -7,    /* the peer talks nonsense */
@@ -25,8 +25,8 @@ enum err_code {
 };
 
 struct err {
-	int code;       /* enum err_code */
-	int sys;        /* errno for ERR_SYS, else 0 */
+	int code;	/* enum err_code */
+	int sys;	/* errno for ERR_SYS, else 0 */
 	char text[240]; /* one line, no newline; may hold text from outside: the log escapes it */
 };
 

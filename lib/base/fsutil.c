@@ -65,7 +65,8 @@ int fs_read_fd(int fd, struct buf *out, struct err *err)
 
 	for (;;) {
 		size_t room = out->max - out->n;
-		size_t ask = room < READ_STEP ? room + 1 : READ_STEP; /* one more than fits tells "too long" from "end" */
+		size_t ask =
+		    room < READ_STEP ? room + 1 : READ_STEP; /* one more than fits tells "too long" from "end" */
 		ssize_t r = read(fd, step, ask);
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -106,7 +107,8 @@ int fs_sync_dir(int dirfd, struct err *err)
 static int open_parent(int dirfd, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	CLEANUP(freep) char *dir = slash == NULL ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	CLEANUP(freep)
+	char *dir = slash == NULL ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
 	return openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 

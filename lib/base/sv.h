@@ -52,19 +52,19 @@ static inline bool ascii_isspace(int c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool sv_eq(struct sv a, struct sv b);             /* bytes equal */
-bool sv_ieq(struct sv a, struct sv b);            /* equal but for ASCII case */
-bool sv_eqs(struct sv a, const char *s);          /* sv_eq with a C string */
+bool sv_eq(struct sv a, struct sv b);	 /* bytes equal */
+bool sv_ieq(struct sv a, struct sv b);	 /* equal but for ASCII case */
+bool sv_eqs(struct sv a, const char *s); /* sv_eq with a C string */
 bool sv_ieqs(struct sv a, const char *s);
-int sv_cmp(struct sv a, struct sv b);             /* like memcmp, shorter first */
+int sv_cmp(struct sv a, struct sv b); /* like memcmp, shorter first */
 int sv_icmp(struct sv a, struct sv b);
 bool sv_starts(struct sv s, struct sv prefix);
 bool sv_istarts(struct sv s, struct sv prefix);
 bool sv_ends(struct sv s, struct sv suffix);
 bool sv_iends(struct sv s, struct sv suffix);
-ssize_t sv_chr(struct sv s, char c);              /* index of the first c, -1 if none */
-ssize_t sv_rchr(struct sv s, char c);             /* index of the last c, -1 if none */
-ssize_t sv_find(struct sv s, struct sv needle);   /* index of the first occurrence, -1 if none */
+ssize_t sv_chr(struct sv s, char c);		/* index of the first c, -1 if none */
+ssize_t sv_rchr(struct sv s, char c);		/* index of the last c, -1 if none */
+ssize_t sv_find(struct sv s, struct sv needle); /* index of the first occurrence, -1 if none */
 
 static inline struct sv sv_skip(struct sv s, size_t n) /* without the first n bytes */
 {
@@ -76,10 +76,10 @@ static inline struct sv sv_head(struct sv s, size_t n) /* at most the first n by
 	return (struct sv){s.p, n < s.n ? n : s.n};
 }
 
-struct sv sv_trim(struct sv s);                   /* without ASCII white space at both ends */
+struct sv sv_trim(struct sv s); /* without ASCII white space at both ends */
 
 /*
- * Cuts *rest at the first byte that is in `seps`: returns what is before it, leaves in *rest what is behind it.  Without
+ * Cuts *rest at the first byte that is in `seps`: returns what is before it, leaves in *rest what is behind it. Without
  * such a byte returns all and leaves *rest empty with p == NULL, so that `while (rest.p)` visits empty last fields too.
  */
 struct sv sv_cut(struct sv *rest, const char *seps);
@@ -87,7 +87,7 @@ struct sv sv_cut(struct sv *rest, const char *seps);
 /* The next run of bytes not in `seps`, skipping leading separators; false at the end.  For white-space/comma lists. */
 bool sv_token(struct sv *rest, const char *seps, struct sv *token);
 
-char *sv_dup(struct sv s);                        /* NUL-terminated copy; the caller frees it */
+char *sv_dup(struct sv s); /* NUL-terminated copy; the caller frees it */
 bool sv_has_nul(struct sv s);
 
 #endif

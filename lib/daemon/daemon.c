@@ -7,8 +7,8 @@
 
 #include "ipc/api_master.h"
 
-#define STATUS_EVERY_MS 1000  /* how often a changed load is reported to master */
-#define TARGET_IDLE_MS 10000  /* a process for one user ends when nobody is connected for that long */
+#define STATUS_EVERY_MS 1000 /* how often a changed load is reported to master */
+#define TARGET_IDLE_MS 10000 /* a process for one user ends when nobody is connected for that long */
 
 struct ev *daemon_ev(struct daemon *d)
 {

@@ -33,7 +33,7 @@ struct daemon {
 	struct daemon_listener listeners[DAEMON_LISTENERS];
 	size_t nlisteners;
 	bool ready, draining, accepting;
-	int status;                       /* exit status */
+	int status; /* exit status */
 	int64_t busy;
 	uint64_t total, session_limit, max_use;
 	bool status_sent_full;
@@ -41,7 +41,7 @@ struct daemon {
 	struct ev_signal signals;
 	struct master_call *calls;
 	uint32_t last_id;
-	struct serve_conn **serve_slots;  /* by number modulo, for tickets */
+	struct serve_conn **serve_slots; /* by number modulo, for tickets */
 	uint64_t serve_last;
 	size_t serve_count;
 };

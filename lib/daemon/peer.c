@@ -84,8 +84,7 @@ void peer_free(struct peer **pp)
 	if (p == NULL)
 		return;
 	*pp = NULL;
-	HASH_ITER(hh, p->calls, call, tmp)
-	{
+	HASH_ITER (hh, p->calls, call, tmp) {
 		free_call(call);
 	}
 	drop_queue(p);
@@ -108,8 +107,7 @@ static void fail_calls(struct peer *p, int status)
 {
 	size_t n = HASH_COUNT(p->calls), i = 0;
 	struct peer_call *call, *tmp;
-	HASH_ITER(hh, p->calls, call, tmp)
-	{
+	HASH_ITER (hh, p->calls, call, tmp) {
 		call->result = status;
 		ev_timer_start(p->d->ev, &call->timer, 0, call->timer.cb); /* answered by the loop, one by one */
 		if (++i == n)
@@ -227,7 +225,8 @@ static int submit(struct peer *p, uint16_t type, uint32_t id, const struct msg_o
 	return enqueue(p, type, id, m);
 }
 
-uint32_t peer_call(struct peer *p, uint16_t type, const struct msg_out *m, uint64_t timeout_ms, peer_done *done, void *arg)
+uint32_t peer_call(
+    struct peer *p, uint16_t type, const struct msg_out *m, uint64_t timeout_ms, peer_done *done, void *arg)
 {
 	struct peer_call *call = xcalloc(1, sizeof(*call)), *clash;
 

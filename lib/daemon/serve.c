@@ -60,8 +60,8 @@ static void serve_closed(struct chan *chan ATTR_UNUSED, const struct err *why, v
 	end_conn(c);
 }
 
-struct serve_conn *serve_attach(struct daemon *d, int fd, const struct caller *who, const struct serve_entry *table, size_t n,
-    void (*on_close)(struct serve_conn *))
+struct serve_conn *serve_attach(struct daemon *d, int fd, const struct caller *who, const struct serve_entry *table,
+    size_t n, void (*on_close)(struct serve_conn *))
 {
 	struct serve_conn *c = xcalloc(1, sizeof(*c));
 

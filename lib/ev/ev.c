@@ -279,7 +279,8 @@ static void signal_ready(struct ev_io *io, uint32_t events ATTR_UNUSED)
 		s->cb(s, (int)info.ssi_signo);
 }
 
-int ev_signal_start(struct ev *ev, struct ev_signal *s, const int *signos, size_t n, void (*cb)(struct ev_signal *, int))
+int ev_signal_start(
+    struct ev *ev, struct ev_signal *s, const int *signos, size_t n, void (*cb)(struct ev_signal *, int))
 {
 	sigset_t set;
 	sigemptyset(&set);

@@ -1,8 +1,8 @@
 /*
- * ev.h - the event loop: epoll, a heap of timers, signals, children, work deferred to the end of the turn.  One loop per
- * process, one thread.  All objects are embedded in the caller's structs and owned by the caller; a callback may stop and
- * free any object, its own included (events already fetched for a stopped object are not delivered).  A callback drains
- * its descriptor to EAGAIN or a budget and never blocks.
+ * ev.h - the event loop: epoll, a heap of timers, signals, children, work deferred to the end of the turn.  One loop
+ * per process, one thread.  All objects are embedded in the caller's structs and owned by the caller; a callback may
+ * stop and free any object, its own included (events already fetched for a stopped object are not delivered).  A
+ * callback drains its descriptor to EAGAIN or a budget and never blocks.
  */
 #ifndef MERPATI_EV_H
 #define MERPATI_EV_H
@@ -15,22 +15,22 @@
 struct ev;
 struct ev *ev_new(void);
 void ev_free(struct ev **ev);
-int ev_run(struct ev *ev);      /* until ev_stop; returns 0 */
+int ev_run(struct ev *ev); /* until ev_stop; returns 0 */
 void ev_stop(struct ev *ev);
 bool ev_turn(struct ev *ev, int timeout_ms); /* one turn; false after ev_stop (tests, tools) */
-uint64_t ev_now(const struct ev *ev); /* clock_mono_ms() at the start of this turn */
+uint64_t ev_now(const struct ev *ev);	     /* clock_mono_ms() at the start of this turn */
 
 /* Descriptors.  events: EPOLLIN, EPOLLOUT, EPOLLRDHUP; EPOLLERR and EPOLLHUP are always reported.  Level-triggered. */
 struct ev_io {
 	int fd;
 	uint32_t events;
 	void (*cb)(struct ev_io *io, uint32_t events);
-	struct ev *ev;    /* NULL while stopped */
-	int slot;         /* private: place in the current batch + 1 */
+	struct ev *ev; /* NULL while stopped */
+	int slot;      /* private: place in the current batch + 1 */
 };
 int ev_io_start(struct ev *ev, struct ev_io *io, int fd, uint32_t events, void (*cb)(struct ev_io *, uint32_t));
 void ev_io_set(struct ev_io *io, uint32_t events); /* changes the interest; no system call when it is the same */
-void ev_io_stop(struct ev_io *io);                 /* before close(fd); no effect when stopped */
+void ev_io_stop(struct ev_io *io);		   /* before close(fd); no effect when stopped */
 
 /* One-shot timers; a heap, O(log n). Starting a running timer moves it. */
 struct ev_timer {
@@ -61,7 +61,8 @@ struct ev_signal {
 	struct ev_io io;
 	void (*cb)(struct ev_signal *s, int signo);
 };
-int ev_signal_start(struct ev *ev, struct ev_signal *s, const int *signos, size_t n, void (*cb)(struct ev_signal *, int));
+int ev_signal_start(
+    struct ev *ev, struct ev_signal *s, const int *signos, size_t n, void (*cb)(struct ev_signal *, int));
 
 /* End of a child process by pidfd; status as of waitpid(2). */
 struct ev_child {

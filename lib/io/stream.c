@@ -4,9 +4,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-
-#define STREAM_READ 16384         /* bytes asked for at a time */
-#define STREAM_TURN (4 * 16384)   /* bytes read per wake-up before others get their turn */
+#define STREAM_READ 16384	/* bytes asked for at a time */
+#define STREAM_TURN (4 * 16384) /* bytes read per wake-up before others get their turn */
 
 struct stream {
 	struct ev *ev;
@@ -57,7 +56,8 @@ static void plain_free(void *ctx ATTR_UNUSED)
 {
 }
 
-static const struct stream_ops plain_ops = {plain_read, plain_write, plain_want, plain_pending, plain_nothing, plain_free};
+static const struct stream_ops plain_ops = {
+    plain_read, plain_write, plain_want, plain_pending, plain_nothing, plain_free};
 
 /* --- life --- */
 
@@ -126,7 +126,8 @@ static void update_events(struct stream *s)
 		return;
 	if (!s->paused && !s->eof && !s->closing && in_len(s) < s->in_max)
 		wish |= EPOLLIN;
-	/* While a flush is due at the end of this turn it asks for EPOLLOUT itself if it must: two system calls less a reply. */
+	/* While a flush is due at the end of this turn it asks for EPOLLOUT itself if it must: two system calls less a
+	 * reply. */
 	if ((stream_out_len(s) > 0 && !s->flush.queued) || (s->was_full && !s->closing && s->cb.on_drained != NULL))
 		wish |= EPOLLOUT; /* an owner that stopped at "full" is told even when one flush sent all */
 	ev_io_set(&s->io, s->ops->want(s->ctx, wish));
@@ -284,7 +285,8 @@ struct sv stream_in(const struct stream *s)
 	return s->in.p != NULL ? sv_of(s->in.p + s->in_at, in_len(s)) : SV("");
 }
 
-/* Gives the memory of a drained input buffer back; views of lines live on until the next call, so only from the loop. */
+/* Gives the memory of a drained input buffer back; views of lines live on until the next call, so only from the loop.
+ */
 static void compact_in(struct stream *s)
 {
 	if (in_len(s) == 0) {

@@ -20,9 +20,10 @@ void ma_put_hello(struct msg_out *m, const struct ma_hello *h)
 
 bool ma_get_hello(struct msg *m, struct ma_hello *h)
 {
-	return get_text(m, &h->program, NAME_LEN) && get_text(m, &h->service, NAME_LEN) && get_text(m, &h->role, NAME_LEN) &&
-	    get_text(m, &h->target, NAME_LEN) && get_u64(m, &h->process) && get_i64(m, &h->clock_offset) &&
-	    get_bool(m, &h->verbose) && get_u64(m, &h->log_sink) && get_text(m, &h->log_ident, NAME_LEN) && msg_end(m);
+	return get_text(m, &h->program, NAME_LEN) && get_text(m, &h->service, NAME_LEN) &&
+	       get_text(m, &h->role, NAME_LEN) && get_text(m, &h->target, NAME_LEN) && get_u64(m, &h->process) &&
+	       get_i64(m, &h->clock_offset) && get_bool(m, &h->verbose) && get_u64(m, &h->log_sink) &&
+	       get_text(m, &h->log_ident, NAME_LEN) && msg_end(m);
 }
 
 void ma_put_listener(struct msg_out *m, const struct ma_listener *l)
@@ -48,7 +49,7 @@ void ma_put_peer(struct msg_out *m, const struct ma_peer *p)
 bool ma_get_peer(struct msg *m, struct ma_peer *p)
 {
 	return get_text(m, &p->program, NAME_LEN) && get_text(m, &p->service, NAME_LEN) && get_u64(m, &p->process) &&
-	    get_u64(m, &p->pid) && get_text(m, &p->extra, EXTRA_LEN) && msg_end(m);
+	       get_u64(m, &p->pid) && get_text(m, &p->extra, EXTRA_LEN) && msg_end(m);
 }
 
 void ma_put_session(struct msg_out *m, const struct ma_session *s)
@@ -62,8 +63,8 @@ void ma_put_session(struct msg_out *m, const struct ma_session *s)
 
 bool ma_get_session(struct msg *m, struct ma_session *s)
 {
-	return get_u64(m, &s->session) && get_text(m, &s->user, EXTRA_LEN) && get_u64(m, &s->uid) && get_u64(m, &s->gid) &&
-	    get_text(m, &s->folder, PATH_LEN) && msg_end(m);
+	return get_u64(m, &s->session) && get_text(m, &s->user, EXTRA_LEN) && get_u64(m, &s->uid) &&
+	       get_u64(m, &s->gid) && get_text(m, &s->folder, PATH_LEN) && msg_end(m);
 }
 
 void ma_put_logsource(struct msg_out *m, const struct ma_logsource *s)
@@ -92,6 +93,6 @@ void ma_put_grant(struct msg_out *m, const struct ma_grant *g)
 bool ma_get_grant(struct msg *m, struct ma_grant *g)
 {
 	return get_svmax(m, &g->grant, MA_GRANT_SIZE) && g->grant.n == MA_GRANT_SIZE && get_u64(m, &g->login) &&
-	    get_text(m, &g->service, NAME_LEN) && get_text(m, &g->user, EXTRA_LEN) && get_u64(m, &g->uid) &&
-	    get_u64(m, &g->gid) && get_text(m, &g->folder, PATH_LEN) && get_u64(m, &g->lifetime_ms) && msg_end(m);
+	       get_text(m, &g->service, NAME_LEN) && get_text(m, &g->user, EXTRA_LEN) && get_u64(m, &g->uid) &&
+	       get_u64(m, &g->gid) && get_text(m, &g->folder, PATH_LEN) && get_u64(m, &g->lifetime_ms) && msg_end(m);
 }

@@ -25,7 +25,7 @@ struct chan {
 	void *arg;
 	size_t max_body;
 	struct buf in, out;
-	size_t out_at;    /* bytes of out that were sent */
+	size_t out_at;	   /* bytes of out that were sent */
 	uint64_t out_sent; /* stream offset of out.p[out_at] */
 	struct out_fds *fds_head, **fds_tail;
 	int held[CHAN_FDS_HELD]; /* received, not yet claimed by a frame */
@@ -197,7 +197,8 @@ static void flush_deferred(struct ev_defer *d)
 static void update_events(struct chan *c)
 {
 	if (!c->closed)
-		ev_io_set(&c->io, (c->paused ? 0u : (uint32_t)EPOLLIN) | (c->out_at < c->out.n ? (uint32_t)EPOLLOUT : 0u));
+		ev_io_set(
+		    &c->io, (c->paused ? 0u : (uint32_t)EPOLLIN) | (c->out_at < c->out.n ? (uint32_t)EPOLLOUT : 0u));
 }
 
 int chan_send(struct chan *c, uint16_t type, uint8_t version, uint32_t id, const struct msg_out *m)
@@ -302,7 +303,8 @@ static ssize_t receive(struct chan *c)
 		char room[CMSG_SPACE(sizeof(int) * MSG_MAX_FDS)];
 	} control;
 	struct iovec iov = {.iov_base = buf_reserve(&c->in, CHAN_READ), .iov_len = CHAN_READ};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr mh = {
+	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 
 	BUG_ON(iov.iov_base == NULL);
 	ssize_t n = recvmsg(c->io.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

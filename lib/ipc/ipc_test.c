@@ -110,7 +110,7 @@ static void fields_come_back(void **state ATTR_UNUSED)
 	assert_int_equal(u32, 4);
 	assert_false(msg_end(&m));
 	m = (struct msg){.body = buf_sv(&o.b)};
-	assert_false(get_sv(&m, &s)); /* wrong type */
+	assert_false(get_sv(&m, &s));  /* wrong type */
 	assert_false(get_u64(&m, &u)); /* stays bad */
 	m = (struct msg){.body = sv_skip(buf_sv(&o.b), 18)};
 	assert_false(get_text(&m, &s, 10)); /* NUL */

@@ -203,7 +203,9 @@ int msg_parse(struct sv in, size_t max_body, struct msg *m, size_t *used, unsign
 		return ERR_PROTOCOL;
 	if (in.n - MSG_HEADER < body)
 		return 0;
-	*m = (struct msg){.type = le16toh(type), .version = (uint8_t)in.p[7], .id = le32toh(id),
+	*m = (struct msg){.type = le16toh(type),
+	    .version = (uint8_t)in.p[7],
+	    .id = le32toh(id),
 	    .body = sv_of(in.p + MSG_HEADER, body)};
 	*used = MSG_HEADER + (size_t)body;
 	*nfds = (unsigned char)in.p[6];

@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (unsigned step = m.type; !m.bad && m.body.n > 0; step++) {
 			struct msg before = m;
 			(void)(get_u32(&m, &u32) || (m = before, get_u64(&m, &u)) || (m = before, get_i64(&m, &i)) ||
-			    (m = before, get_bool(&m, &b)) || (m = before, get_text(&m, &s, 100)) ||
-			    (m = before, get_count(&m, &n, 10)) || (m = before, get_sv(&m, &s)));
+			       (m = before, get_bool(&m, &b)) || (m = before, get_text(&m, &s, 100)) ||
+			       (m = before, get_count(&m, &n, 10)) || (m = before, get_sv(&m, &s)));
 			if (m.body.n == before.body.n)
 				break;
 		}

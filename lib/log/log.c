@@ -10,7 +10,8 @@
 #define SYSLOG_MAIL (2 << 3) /* facility "mail" of RFC 3164 */
 #define IDENT_MAX 64
 
-/* The log sink: the one writable object that lib/ allows itself, since every line needs it and there is one per process. */
+/* The log sink: the one writable object that lib/ allows itself, since every line needs it and there is one per
+ * process. */
 static struct {
 	char ident[IDENT_MAX];
 	enum log_sink sink;
@@ -62,13 +63,13 @@ static void journal_field(struct buf *b, const char *name, struct sv value)
 	buf_addc(b, '\n');
 }
 
-static void build_datagram(struct buf *b, enum log_level level, const char *qid, const struct log_field *fields, size_t nfields,
-    struct sv text)
+static void build_datagram(struct buf *b, enum log_level level, const char *qid, const struct log_field *fields,
+    size_t nfields, struct sv text)
 {
 	switch (self.sink) {
 	case LOG_SINK_JOURNAL:
-		buf_printf(b, "PRIORITY=%d\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=%s\nSYSLOG_PID=%d\n", syslog_levels[level],
-		    self.ident, (int)getpid());
+		buf_printf(b, "PRIORITY=%d\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=%s\nSYSLOG_PID=%d\n",
+		    syslog_levels[level], self.ident, (int)getpid());
 		if (qid != NULL)
 			journal_field(b, "QUEUE_ID", sv_str(qid));
 		for (size_t i = 0; i < nfields; i++)
@@ -154,8 +155,8 @@ static void emit(enum log_level level, const char *qid, const struct log_field *
 	buf_free(&b);
 }
 
-static ATTR_PRINTF(5, 0) void log_vline(enum log_level level, const char *qid, const struct log_field *fields,
-    size_t nfields, const char *fmt, va_list ap)
+static ATTR_PRINTF(5, 0) void log_vline(
+    enum log_level level, const char *qid, const struct log_field *fields, size_t nfields, const char *fmt, va_list ap)
 {
 	char raw[LOG_LINE_MAX];
 	struct buf text = BUF_INIT(LOG_LINE_MAX * 3);
@@ -170,7 +171,8 @@ static ATTR_PRINTF(5, 0) void log_vline(enum log_level level, const char *qid, c
 	buf_free(&text);
 }
 
-void log_line(enum log_level level, const char *qid, const struct log_field *fields, size_t nfields, const char *fmt, ...)
+void log_line(
+    enum log_level level, const char *qid, const struct log_field *fields, size_t nfields, const char *fmt, ...)
 {
 	va_list ap;
 	if (level == LOG_LVL_DEBUG && !self.verbose)

@@ -21,7 +21,7 @@ enum log_sink {
 	LOG_SINK_STDERR,  /* tools, unit tests: "merpati/prog: text" */
 	LOG_SINK_JOURNAL, /* fd: datagrams in the journal's native format */
 	LOG_SINK_SYSLOG,  /* fd: RFC 3164 datagrams to /dev/log */
-	LOG_SINK_LOGD     /* fd: datagrams "<level> text" to logd, which knows whose socket it is */
+	LOG_SINK_LOGD	  /* fd: datagrams "<level> text" to logd, which knows whose socket it is */
 };
 
 /*
@@ -30,9 +30,9 @@ enum log_sink {
  */
 void log_open(const char *ident, enum log_sink sink, int fd);
 void log_set_verbose(bool on); /* debug lines on or off */
-void log_flush(void);          /* tries again to send what waits; the loop calls it */
+void log_flush(void);	       /* tries again to send what waits; the loop calls it */
 const char *log_ident(void);
-int log_fd(void);              /* the sink's descriptor, which a child that closes all others keeps; -1: none */
+int log_fd(void); /* the sink's descriptor, which a child that closes all others keeps; -1: none */
 
 /* qid may be NULL.  A line longer than LOG_LINE_MAX is cut. */
 #define LOG_LINE_MAX 2000

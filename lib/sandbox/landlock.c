@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define FS_REFER (1ull << 13)        /* ABI 2 */
-#define FS_TRUNCATE (1ull << 14)     /* ABI 3 */
-#define FS_IOCTL_DEV (1ull << 15)    /* ABI 5 */
-#define NET_BIND_TCP (1ull << 0)     /* ABI 4 */
-#define NET_CONNECT_TCP (1ull << 1)  /* ABI 4 */
-#define SCOPE_ABSTRACT (1ull << 0)   /* ABI 6 */
-#define SCOPE_SIGNAL (1ull << 1)     /* ABI 6 */
+#define FS_REFER (1ull << 13)	    /* ABI 2 */
+#define FS_TRUNCATE (1ull << 14)    /* ABI 3 */
+#define FS_IOCTL_DEV (1ull << 15)   /* ABI 5 */
+#define NET_BIND_TCP (1ull << 0)    /* ABI 4 */
+#define NET_CONNECT_TCP (1ull << 1) /* ABI 4 */
+#define SCOPE_ABSTRACT (1ull << 0)  /* ABI 6 */
+#define SCOPE_SIGNAL (1ull << 1)    /* ABI 6 */
 
 struct ruleset_attr {
 	uint64_t fs, net, scoped;
@@ -91,7 +91,8 @@ int sandbox_landlock(const struct sandbox_profile *p, const struct sandbox_args 
 		return 0;
 	}
 	if (abi < 6)
-		snprintf(missing, 128, "Landlock ABI %d instead of 6 (%s)", abi, abi < 4 ? "TCP ports, signals" : "signals");
+		snprintf(
+		    missing, 128, "Landlock ABI %d instead of 6 (%s)", abi, abi < 4 ? "TCP ports, signals" : "signals");
 	bool may_connect = p->net != SANDBOX_NET_NONE && p->net != SANDBOX_NET_UNIX;
 	CLEANUP(fd_closep) int ruleset = new_ruleset(abi, !may_connect, err);
 	if (ruleset < 0)

@@ -48,7 +48,7 @@ static int lay_capabilities(const struct sandbox_profile *p, struct err *err)
 	if (caps == NULL)
 		return err_sys(err, "cap_init");
 	if (p->becomes_user && (cap_set_flag(caps, CAP_PERMITTED, 2, zygote, CAP_SET) < 0 ||
-	    cap_set_flag(caps, CAP_EFFECTIVE, 2, zygote, CAP_SET) < 0))
+				   cap_set_flag(caps, CAP_EFFECTIVE, 2, zygote, CAP_SET) < 0))
 		r = err_sys(err, "cap_set_flag");
 	if (r == 0 && cap_set_proc(caps) < 0)
 		r = err_sys(err, "drop capabilities");

@@ -17,14 +17,14 @@ static const int never[] = {SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_S
     SCMP_SYS(umount2), SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsmount),
     SCMP_SYS(fsconfig), SCMP_SYS(fspick), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns),
     SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl),
-    SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(personality), SCMP_SYS(kcmp),
+    SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct),
+    SCMP_SYS(quotactl), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(personality), SCMP_SYS(kcmp),
     SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(iopl),
     SCMP_SYS(ioperm), SCMP_SYS(modify_ldt), SCMP_SYS(lookup_dcookie), SCMP_SYS(syslog), SCMP_SYS(vhangup),
     SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(pidfd_getfd),
     SCMP_SYS(fanotify_init), SCMP_SYS(memfd_secret)};
-static const int identity[] = {SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid),
-    SCMP_SYS(setfsuid), SCMP_SYS(setfsgid)};
+static const int identity[] = {
+    SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid)};
 static const int commands[] = {SCMP_SYS(execve), SCMP_SYS(execveat)};
 static const int make_process[] = {SCMP_SYS(fork), SCMP_SYS(vfork)};
 static const int signals[] = {SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)};
@@ -60,7 +60,8 @@ static int add_network(scmp_filter_ctx ctx, enum sandbox_net net)
 			r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)f));
 	}
 	if (r == 0)
-		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A2(SCMP_CMP_GT, 17)); /* above IPPROTO_UDP */
+		r = seccomp_rule_add(
+		    ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A2(SCMP_CMP_GT, 17)); /* above IPPROTO_UDP */
 	if (r == 0 && net == SANDBOX_NET_OUT_TCP) {
 		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM));
 		if (r == 0)
@@ -76,14 +77,17 @@ static int add_identity(scmp_filter_ctx ctx, const struct sandbox_profile *p, co
 	if (r < 0)
 		return r;
 	for (unsigned arg = 0; arg < 3 && r == 0; arg++) {
-		unsigned uid = p->becomes_user ? args->min_uid : UINT32_MAX, gid = p->becomes_user ? args->min_gid : UINT32_MAX;
+		unsigned uid = p->becomes_user ? args->min_uid : UINT32_MAX,
+			 gid = p->becomes_user ? args->min_gid : UINT32_MAX;
 		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(setresuid), 1, SCMP_CMP(arg, SCMP_CMP_LT, uid));
 		if (r == 0)
 			r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(setresgid), 1, SCMP_CMP(arg, SCMP_CMP_LT, gid));
 		if (r == 0 && p->becomes_user) { /* (uid_t)-1 means "keep": it would keep the zygote's own */
-			r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(setresuid), 1, SCMP_CMP(arg, SCMP_CMP_GE, UINT32_MAX));
+			r = seccomp_rule_add(
+			    ctx, REFUSE, SCMP_SYS(setresuid), 1, SCMP_CMP(arg, SCMP_CMP_GE, UINT32_MAX));
 			if (r == 0)
-				r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(setresgid), 1, SCMP_CMP(arg, SCMP_CMP_GE, UINT32_MAX));
+				r = seccomp_rule_add(
+				    ctx, REFUSE, SCMP_SYS(setresgid), 1, SCMP_CMP(arg, SCMP_CMP_GE, UINT32_MAX));
 		}
 	}
 	if (r == 0)
@@ -98,13 +102,16 @@ static int add_processes(scmp_filter_ctx ctx, const struct sandbox_profile *p)
 		r = refuse_all(ctx, commands, ARRAY_LEN(commands));
 	if (r == 0 && !p->fork && !p->exec && !p->becomes_user) {
 		r = refuse_all(ctx, make_process, ARRAY_LEN(make_process));
-		if (r == 0) /* threads are clone with CLONE_THREAD; clone3 hides its flags, glibc falls back on ENOSYS */
-			r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+		if (r ==
+		    0) /* threads are clone with CLONE_THREAD; clone3 hides its flags, glibc falls back on ENOSYS */
+			r = seccomp_rule_add(
+			    ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	}
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0 && !p->threads && !p->fork && !p->exec && !p->becomes_user)
-		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+		r = seccomp_rule_add(
+		    ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	if (r == 0)
 		r = refuse_all(ctx, signals, ARRAY_LEN(signals));
 	if (r == 0 && !p->fork && !p->exec && !p->becomes_user)

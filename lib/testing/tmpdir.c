@@ -14,8 +14,8 @@ char *tmpdir_new(void)
 	return path;
 }
 
-static int remove_one(const char *path, const struct stat *st ATTR_UNUSED, int type ATTR_UNUSED,
-    struct FTW *ftw ATTR_UNUSED)
+static int remove_one(
+    const char *path, const struct stat *st ATTR_UNUSED, int type ATTR_UNUSED, struct FTW *ftw ATTR_UNUSED)
 {
 	return remove(path);
 }

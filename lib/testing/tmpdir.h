@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 
-char *tmpdir_new(void);        /* path below $TMPDIR or /tmp; free with tmpdir_remove */
+char *tmpdir_new(void); /* path below $TMPDIR or /tmp; free with tmpdir_remove */
 void tmpdir_remove(char **dir);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * probe.c - a program that master starts in the place of any other and that asks for everything: a connection to every
- * class with every kind of target, grants as auth, sessions as login.  It logs each answer; tests/hostile/switchboard_test.py
- * compares them with the table.  Only the tests build it.
+ * class with every kind of target, grants as auth, sessions as login.  It logs each answer;
+ * tests/hostile/switchboard_test.py compares them with the table.  Only the tests build it.
  */
 #include "base/num.h"
 #include "daemon/daemon.h"
@@ -16,11 +16,11 @@ struct question {
 
 /* With one question a class too many: names that do not exist, and identities that nobody may have. */
 static const struct question questions[] = {{"smtpd", ""}, {"login", ""}, {"imapd", ""}, {"pop3d", ""}, {"qmgr", ""},
-    {"smtp", "smtp"}, {"smtp", "no-such-service"}, {"local", "virtual"}, {"local_file", "5000:5000"}, {"local_file", "0:0"},
-    {"local_file", "5000:0"}, {"local_file", "8:5000"}, {"local_file", "5000"}, {"local_file", ""}, {"local_user", "5000:5000"},
-    {"local_user", "-1:5000"}, {"cleanup", ""}, {"cleanup", "x"}, {"rewrite", ""}, {"resolver", ""}, {"auth", ""}, {"keyd", ""},
-    {"anvil", ""}, {"logd", ""}, {"master", ""}, {"", ""}, {"session", "too short"},
-    {"session", "0123456789abcdef0123456789abcdef"}};
+    {"smtp", "smtp"}, {"smtp", "no-such-service"}, {"local", "virtual"}, {"local_file", "5000:5000"},
+    {"local_file", "0:0"}, {"local_file", "5000:0"}, {"local_file", "8:5000"}, {"local_file", "5000"},
+    {"local_file", ""}, {"local_user", "5000:5000"}, {"local_user", "-1:5000"}, {"cleanup", ""}, {"cleanup", "x"},
+    {"rewrite", ""}, {"resolver", ""}, {"auth", ""}, {"keyd", ""}, {"anvil", ""}, {"logd", ""}, {"master", ""},
+    {"", ""}, {"session", "too short"}, {"session", "0123456789abcdef0123456789abcdef"}};
 
 static char program[64]; /* whose place this process takes */
 
@@ -50,13 +50,20 @@ static void granted(void *arg, int status, int fd)
 	fd_close(&fd);
 }
 
-static void ask_grant(struct daemon *d, uint64_t login, uint64_t uid, uint64_t gid, const char *folder, const char *what)
+static void ask_grant(
+    struct daemon *d, uint64_t login, uint64_t uid, uint64_t gid, const char *folder, const char *what)
 {
 	char key[MA_GRANT_SIZE + 1];
 	struct msg_out m = MSG_OUT_INIT;
 	key_for(login, key);
-	struct ma_grant g = {.grant = sv_of(key, MA_GRANT_SIZE), .login = login, .service = SV("imapd"), .user = SV("u@example.test"),
-	    .uid = uid, .gid = gid, .folder = sv_str(folder), .lifetime_ms = 60000};
+	struct ma_grant g = {.grant = sv_of(key, MA_GRANT_SIZE),
+	    .login = login,
+	    .service = SV("imapd"),
+	    .user = SV("u@example.test"),
+	    .uid = uid,
+	    .gid = gid,
+	    .folder = sv_str(folder),
+	    .lifetime_ms = 60000};
 	ma_put_grant(&m, &g);
 	daemon_request(d, MA_GRANT, &m, granted, (void *)(uintptr_t)what);
 	msg_out_free(&m);
@@ -117,7 +124,8 @@ static int start(struct daemon *d, struct err *err ATTR_UNUSED)
 	if (strcmp(daemon_role(d), "") != 0)
 		return 0; /* started by the question of another probe */
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
-		daemon_connect(d, questions[i].class, sv_str(questions[i].target), answered, (void *)(uintptr_t)&questions[i]);
+		daemon_connect(
+		    d, questions[i].class, sv_str(questions[i].target), answered, (void *)(uintptr_t)&questions[i]);
 	if (strcmp(program, "auth") == 0)
 		be_auth(d);
 	if (strcmp(program, "login") == 0)
@@ -145,7 +153,11 @@ int main(int argc, char **argv)
 	static const struct sandbox_profile profile = {.net = SANDBOX_NET_NONE};
 	const char *slash = strrchr(argv[0], '/');
 	snprintf(program, sizeof(program), "%s", slash != NULL ? slash + 1 : argv[0]);
-	const struct daemon_def def = {.program = program, .profile = &profile, .start = start, .on_peer = on_peer,
-	    .on_accept = on_accept, .on_order = on_order};
+	const struct daemon_def def = {.program = program,
+	    .profile = &profile,
+	    .start = start,
+	    .on_peer = on_peer,
+	    .on_accept = on_accept,
+	    .on_order = on_order};
 	return daemon_main(argc, argv, &def);
 }
