@@ -211,7 +211,7 @@ void wakeups_account(struct wakeups *w, struct sv account, uint64_t turn)
 	if (account.n)
 		HASH_FIND(hh, w->accounts, account.p, account.n, a);
 	if (a)
-		DL_FOREACH (a->watchers, x)
+		for (x = a->watchers; x; x = x->next)
 			tell(w, x, turn);
 }
 
@@ -222,13 +222,13 @@ void wakeups_event(struct wakeups *w, int wd, uint32_t mask, uint64_t turn)
 	struct watch *t;
 
 	if (mask & IN_Q_OVERFLOW) { /* events were lost: everybody looks */
-		DL_FOREACH2(w->all, x, all_next)
-		tell(w, x, turn);
+		for (x = w->all; x; x = x->all_next)
+			tell(w, x, turn);
 		return;
 	}
 	t = find_watch(w, (uint32_t)wd);
 	if (t)
-		DL_FOREACH (t->places, p)
+		for (p = t->places; p; p = p->next)
 			tell(w, p->who, turn);
 	if (mask & IN_IGNORED) { /* the folder is gone, or we took the watch away */
 		if (!t)
@@ -250,13 +250,14 @@ void wakeups_sweep(struct wakeups *w, uint64_t now)
 	struct watcher *x;
 
 	if (w->lent)
-		DL_FOREACH2(w->all, x, all_next)
-	if (x->lent && x->lent <= now)
-		end_lending(x);
+		for (x = w->all; x; x = x->all_next)
+			if (x->lent && x->lent <= now)
+				end_lending(x);
 	if (w->lent || !w->unused)
 		return;
 	w->unused = false;
-	HASH_ITER (hh, w->watches, t, next) {
+	for (t = w->watches; t; t = next) {
+		next = t->hh.next;
 		if (t->places)
 			continue;
 		if (w->fd >= 0)
