@@ -124,9 +124,14 @@ void imap_sync(struct imap *s, bool expunge)
 {
 	struct mailbox_changes c;
 	struct err err;
-	if (s->mb == NULL || s->broken)
+	if (s->mb == NULL || s->broken || s->state == IMAP_OVER)
 		return;
 	if (mailbox_refresh(s->mb, expunge, &c, &err) != 0) {
+		if (err.code == ERR_NOT_FOUND || (err.code == ERR_SYS && err.sys == ENOENT)) {
+			/* Another session has deleted it: IMAP has no other way to tell. */
+			imap_bye(s, "Mailbox was deleted", "Selected mailbox was deleted, have to disconnect.");
+			return;
+		}
 		log_error("user=<%s>: %s", s->zs->user, err.text);
 		return;
 	}

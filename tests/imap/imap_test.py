@@ -208,6 +208,18 @@ def two_sessions():
     b.close()
 
 
+def deleted_under_a_session():
+    a, b = client(), client()
+    a.ok("CREATE Gone")
+    a.ok("SELECT Gone")
+    b.ok("DELETE Gone")
+    a.send(b"x NOOP\r\n")
+    a.until(b"* BYE Selected mailbox was deleted")
+    b.ok("NOOP")
+    a.close()
+    b.close()
+
+
 def idle():
     a, b = client(), client()
     empty(a)
@@ -320,4 +332,4 @@ def log_lines():
 if __name__ == "__main__":
     with merpati.Instance(users=2) as M:
         merpati.main(capabilities, mailboxes, append_and_fetch, partial_pieces, search, store_copy_move_expunge, two_sessions,
-                     idle, delivered_mail, first_fetch_opens_no_message, bad_input, log_lines)
+                     deleted_under_a_session, idle, delivered_mail, first_fetch_opens_no_message, bad_input, log_lines)
