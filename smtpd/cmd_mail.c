@@ -181,7 +181,7 @@ static void mail_checked(struct session *s)
 	enum verdict v = VERDICT_PERMIT;
 
 	if (!s->g->conf.delay_reject && !s->local)
-		v = access_check(s, STAGE_SENDER, STAGE_SENDER, text, sizeof(text));
+		v = access_check(s, STAGE_CLIENT, STAGE_SENDER, text, sizeof(text)); /* perhaps nobody said HELO */
 	if (v == VERDICT_WAIT) {
 		s->resume = mail_checked;
 		return;

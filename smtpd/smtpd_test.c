@@ -411,6 +411,21 @@ static void test_rules(void **state ATTR_UNUSED)
 	    "504 5.5.2 <x@a>: Sender address rejected: need fully-qualified address\r\n");
 }
 
+static void test_no_delay(void **state ATTR_UNUSED)
+{
+	fake.g.conf.delay_reject = false;
+	fake_rules(STAGE_CLIENT, "reject");
+	begin("192.0.2.1");
+	talk("MAIL FROM:<x@a.org>\r\n", "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied\r\n");
+	talk("EHLO a.org\r\n", "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied\r\n");
+	fake_rules(STAGE_CLIENT, "");
+	fake_rules(STAGE_SENDER, "reject_non_fqdn_sender");
+	talk("EHLO a.org\r\n", EHLO_REPLY);
+	talk("MAIL FROM:<x@a>\r\n", "504 5.5.2 <x@a>: Sender address rejected: need fully-qualified address\r\n");
+	talk("MAIL FROM:<x@a.org>\r\n", "250 2.1.0 Ok\r\n");
+	talk("RCPT TO:<y@b.org>\r\n", "554 5.7.1 <y@b.org>: Relay access denied\r\n");
+}
+
 static void test_netlist(void **state ATTR_UNUSED)
 {
 	struct netlist l;
@@ -437,10 +452,10 @@ static void test_netlist(void **state ATTR_UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_letter), T(test_byte_by_byte), T(test_kept_connection), T(test_relay),
-	    T(test_mynetworks), T(test_order_and_syntax), T(test_bad_input), T(test_pipelining_refused), T(test_http),
-	    T(test_smuggling), T(test_too_big), T(test_hops), T(test_bdat), T(test_lmtp), T(test_pickup), T(test_auth),
-	    T(test_peers_down), T(test_commit_fails), T(test_cut), T(test_rules), cmocka_unit_test(test_keys),
-	    cmocka_unit_test(test_netlist)};
+	const struct CMUnitTest tests[] = {T(test_letter), T(test_byte_by_byte), T(test_no_delay),
+	    T(test_kept_connection), T(test_relay), T(test_mynetworks), T(test_order_and_syntax), T(test_bad_input),
+	    T(test_pipelining_refused), T(test_http), T(test_smuggling), T(test_too_big), T(test_hops), T(test_bdat),
+	    T(test_lmtp), T(test_pickup), T(test_auth), T(test_peers_down), T(test_commit_fails), T(test_cut),
+	    T(test_rules), cmocka_unit_test(test_keys), cmocka_unit_test(test_netlist)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
