@@ -132,7 +132,7 @@ static int posix_compile(struct sv *rest, void **pattern, unsigned *ngroups, cha
 static int posix_match(const void *pattern, struct rule_match *m)
 {
 	const struct posix_pattern *p = pattern;
-	regmatch_t g[RULE_GROUPS];
+	MAP_SCRATCH regmatch_t g[RULE_GROUPS];
 	g[0].rm_so = 0;
 	g[0].rm_eo = (regoff_t)m->key.n;
 	int rc = regexec(&p->re, m->key.p, p->ngroups + 1, g, REG_STARTEND);
@@ -155,10 +155,33 @@ static void posix_free(void *pattern)
 
 struct pcre_pattern {
 	pcre2_code *code;
-	pcre2_match_data *data;
-	pcre2_match_context *limits;
 	unsigned ngroups;
 };
+
+/* One for all patterns of a table: each would keep 20 KiB of frames from its first match on. */
+struct pcre_shared {
+	pcre2_match_data *data;
+	pcre2_match_context *limits;
+};
+
+static void *pcre_shared_new(void)
+{
+	struct pcre_shared *s = xcalloc(1, sizeof(*s));
+	s->data = pcre2_match_data_create(RULE_GROUPS, NULL);
+	s->limits = pcre2_match_context_create(NULL);
+	BUG_ON(!s->data || !s->limits);
+	(void)pcre2_set_match_limit(s->limits, PCRE_MATCH_LIMIT);
+	(void)pcre2_set_heap_limit(s->limits, PCRE_HEAP_LIMIT);
+	return s;
+}
+
+static void pcre_shared_free(void *shared)
+{
+	struct pcre_shared *s = shared;
+	pcre2_match_context_free(s->limits);
+	pcre2_match_data_free(s->data);
+	free(s);
+}
 
 static const struct {
 	char flag;
@@ -185,8 +208,6 @@ static int pcre_options(struct sv flags, uint32_t *options, char *why)
 static void pcre_free(void *pattern)
 {
 	struct pcre_pattern *p = pattern;
-	pcre2_match_context_free(p->limits);
-	pcre2_match_data_free(p->data);
 	pcre2_code_free(p->code);
 	free(p);
 }
@@ -212,12 +233,7 @@ static int pcre_compile(struct sv *rest, void **pattern, unsigned *ngroups, char
 	(void)pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &groups);
 	struct pcre_pattern *p = xcalloc(1, sizeof(*p));
 	p->code = re;
-	p->data = pcre2_match_data_create_from_pattern(re, NULL);
-	p->limits = pcre2_match_context_create(NULL);
 	p->ngroups = groups;
-	BUG_ON(!p->data || !p->limits);
-	(void)pcre2_set_match_limit(p->limits, PCRE_MATCH_LIMIT);
-	(void)pcre2_set_heap_limit(p->limits, PCRE_HEAP_LIMIT);
 	if (groups >= RULE_GROUPS) {
 		pcre_free(p);
 		(void)snprintf(why, WHY_SIZE, "more than %d groups: skipping this rule", RULE_GROUPS - 1);
@@ -231,12 +247,13 @@ static int pcre_compile(struct sv *rest, void **pattern, unsigned *ngroups, char
 static int pcre_match(const void *pattern, struct rule_match *m)
 {
 	const struct pcre_pattern *p = pattern;
-	int rc = pcre2_match(p->code, (PCRE2_SPTR)m->key.p, m->key.n, 0, 0, p->data, p->limits);
+	const struct pcre_shared *s = m->shared;
+	int rc = pcre2_match(p->code, (PCRE2_SPTR)m->key.p, m->key.n, 0, 0, s->data, s->limits);
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (rc < 0)
 		return ERR_TEMP;
-	const size_t *v = pcre2_get_ovector_pointer(p->data);
+	const size_t *v = pcre2_get_ovector_pointer(s->data);
 	for (unsigned i = 0; i <= p->ngroups; i++) {
 		bool set = i < (unsigned)rc && v[2 * i] != PCRE2_UNSET;
 		m->group[i] = set ? sv_of(m->key.p + v[2 * i], v[2 * i + 1] - v[2 * i]) : SV_NONE;
@@ -246,8 +263,12 @@ static int pcre_match(const void *pattern, struct rule_match *m)
 
 static const struct rules_lang posix_lang = {
     .compile = posix_compile, .match = posix_match, .free = posix_free, .groups = true};
-static const struct rules_lang pcre_lang = {
-    .compile = pcre_compile, .match = pcre_match, .free = pcre_free, .groups = true};
+static const struct rules_lang pcre_lang = {.compile = pcre_compile,
+    .match = pcre_match,
+    .free = pcre_free,
+    .shared_new = pcre_shared_new,
+    .shared_free = pcre_shared_free,
+    .groups = true};
 
 static int regexp_open(struct map_open *o, void **ctx, struct err *err)
 {

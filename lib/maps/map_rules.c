@@ -24,6 +24,7 @@ struct rules {
 	const struct rules_lang *lang;
 	struct rule *v;
 	size_t n, cap;
+	void *shared;
 };
 
 int rules_cut_delimited(struct sv *rest, struct sv *pattern, struct sv *flags, char *why)
@@ -198,6 +199,7 @@ int rules_open(struct map_open *o, const struct rules_lang *lang, void **ctx, st
 		return r;
 	struct rules *t = xcalloc(1, sizeof(*t));
 	t->lang = lang;
+	t->shared = lang->shared_new ? lang->shared_new() : NULL;
 	parse_text(t, o, buf_sv(&text));
 	*ctx = t;
 	return 0;
@@ -208,6 +210,8 @@ void rules_close(void *ctx)
 	struct rules *t = ctx;
 	for (size_t i = 0; i < t->n; i++)
 		rule_free(t->lang, &t->v[i]);
+	if (t->shared)
+		t->lang->shared_free(t->shared);
 	free(t->v);
 	free(t);
 }
@@ -225,7 +229,7 @@ static bool group_value(void *ctx, struct sv name, struct sv *value)
 int rules_lookup(void *ctx, struct sv key, struct buf *value, struct err *err)
 {
 	const struct rules *t = ctx;
-	struct rule_match m = {.key = key};
+	struct rule_match m = {.key = key, .shared = t->shared};
 	MAP_SCRATCH char text[MAP_KEY_MAX + 1]; /* with a NUL behind it, as regexec(3) likes it */
 	char space[RULE_SCRATCH] __attribute__((aligned(16)));
 	if (key.n)

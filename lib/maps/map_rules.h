@@ -15,6 +15,7 @@ struct rule_match {
 	struct sv key;
 	struct sv group[RULE_GROUPS]; /* 0 is the whole match; p NULL: took no part */
 	void *scratch;		      /* of rules_lang.begin */
+	void *shared;		      /* of rules_lang.shared_new: one a table */
 };
 
 struct rules_lang {
@@ -28,6 +29,8 @@ struct rules_lang {
 	/* 1, 0, 2: says nothing about this key, not even with '!' (an address of the other family), or ERR_TEMP. */
 	int (*match)(const void *pattern, struct rule_match *m);
 	void (*free)(void *pattern);
+	void *(*shared_new)(void); /* working memory of matches; NULL: none */
+	void (*shared_free)(void *shared);
 	bool groups; /* results may use $1 */
 };
 
