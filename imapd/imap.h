@@ -21,7 +21,8 @@
 #define IMAP_SKIP_MAX (1u << 20)   /* bytes of an overlong line that are read and thrown away before BYE */
 #define IMAP_BAD_MAX 20		   /* BAD answers in a row that end a session */
 #define IMAP_WRITE_TIMEOUT_MS (5 * 60 * 1000)
-#define IMAP_RELAX_MS 1000 /* quiet for so long: memory is given back */
+#define IMAP_RELAX_MS 1000	/* quiet for so long: memory is given back */
+#define IMAP_WRITE_LOOK_MS 1000 /* how often a blocked session looks whether its parent lives */
 #define IMAP_STILL_HERE_MS (2 * 60 * 1000)
 
 enum imap_state {
@@ -42,6 +43,7 @@ struct imap_stats {
 struct imap {
 	struct session *zs;
 	struct store *store;
+	pid_t parent;	    /* the zygote */
 	struct mailbox *mb; /* selected, or NULL */
 	enum imap_state state;
 	struct ev_io io;
@@ -55,9 +57,9 @@ struct imap {
 	struct buf scratch; /* response lines; emptied by each user */
 	struct sv tag;	    /* of the current command */
 	char idle_tag[IMAP_TAG_MAX + 1];
-	bool uid;	 /* the command has the UID prefix */
-	bool no_expunge; /* EXPUNGE may not be sent now */
-	unsigned bad;	 /* BAD answers since the last good command */
+	bool uid;		/* the command has the UID prefix */
+	bool no_expunge;	/* EXPUNGE may not be sent now */
+	unsigned bad;		/* BAD answers since the last good command */
 	uint32_t keywords_told; /* bits of keywords whose names the client knows */
 	uint64_t skipped;
 	struct append *append;	   /* IMAP_LITERAL, IMAP_TAIL */

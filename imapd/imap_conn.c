@@ -21,6 +21,23 @@ static void lost(struct imap *s, const char *why)
 	s->state = IMAP_OVER;
 }
 
+/* Waits until the client takes bytes.  The loop does not run meanwhile, so the end of the suite is looked for here. */
+static void wait_for_client(struct imap *s)
+{
+	uint64_t start = clock_mono_ms();
+	struct pollfd p = {.fd = s->zs->fd, .events = POLLOUT};
+	while (poll(&p, 1, IMAP_WRITE_LOOK_MS) <= 0) {
+		if (getppid() != s->parent) {
+			lost(s, "Server shutting down");
+			return;
+		}
+		if (clock_mono_ms() - start > IMAP_WRITE_TIMEOUT_MS) {
+			lost(s, "Client reads nothing");
+			return;
+		}
+	}
+}
+
 void imap_flush(struct imap *s)
 {
 	size_t done = 0;
@@ -30,10 +47,7 @@ void imap_flush(struct imap *s)
 			done += (size_t)n;
 			s->stats.out += (uint64_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = {.fd = s->zs->fd, .events = POLLOUT};
-			int r = poll(&p, 1, IMAP_WRITE_TIMEOUT_MS);
-			if (r == 0)
-				lost(s, "Client reads nothing");
+			wait_for_client(s);
 		} else if (n == 0 || errno != EINTR) {
 			lost(s, "Connection closed");
 		}
