@@ -19,16 +19,19 @@ struct auth_cache {
 	struct entry *entries;
 	size_t size;
 	uint64_t ttl_ms;
-	unsigned char key[MAC];
+	struct hmac_key *key;
 };
 
 struct auth_cache *auth_cache_new(size_t size, uint64_t ttl_ms)
 {
 	struct auth_cache *c = xcalloc(1, sizeof(*c));
+	unsigned char key[MAC];
 
 	c->size = ttl_ms ? size : 0;
 	c->ttl_ms = ttl_ms;
-	rng_bytes(c->key, sizeof(c->key));
+	rng_bytes(key, sizeof(key));
+	c->key = hmac_key_new(DIGEST_SHA256, sv_of((const char *)key, sizeof(key)));
+	secret_clear(key, sizeof(key));
 	return c;
 }
 
@@ -50,7 +53,7 @@ void auth_cache_free(struct auth_cache **pc)
 		return;
 	HASH_ITER (hh, c->entries, e, next)
 		drop(c, e);
-	secret_clear(c->key, sizeof(c->key));
+	hmac_key_free(&c->key);
 	free(c);
 }
 
@@ -70,7 +73,7 @@ static void mac_of(
 	at += password.n;
 	if (verifier.n)
 		memcpy(at, verifier.p, verifier.n);
-	hmac(DIGEST_SHA256, sv_of((const char *)c->key, sizeof(c->key)), sv_of(p, n), out);
+	hmac_key_run(c->key, sv_of(p, n), out);
 	secret_clear(p, n);
 	free(p);
 }

@@ -234,6 +234,7 @@ static enum sasl_result play(struct sasl_server *srv, const char *mech, const ch
 
 static void mechanisms(void **state)
 {
+	const struct sv bad_plain[] = {SV("\0a"), SV("\0\0b"), SV("\0a\0"), SV("x\0a\0b\0c"), SV_NONE};
 	char right[] = "open sesame", wrong[] = "abracadabra";
 	struct sasl_server_cb cb = {.verifier = verifier, .ctx = right};
 	struct sasl_server *srv = NULL;
@@ -265,6 +266,11 @@ static void mechanisms(void **state)
 	assert_int_equal(sasl_exchange_new(srv, SV("PLAIN"), &x, &err), 0);
 	assert_int_equal(sasl_exchange_step(x, true, SV("no zero bytes"), &out), SASL_FAILED);
 	sasl_exchange_free(&x);
+	for (size_t i = 0; i < ARRAY_LEN(bad_plain); i++) {
+		assert_int_equal(sasl_exchange_new(srv, SV("PLAIN"), &x, &err), 0);
+		assert_int_equal(sasl_exchange_step(x, true, bad_plain[i], &out), SASL_FAILED);
+		sasl_exchange_free(&x);
+	}
 	assert_int_equal(sasl_exchange_new(srv, SV("EXTERNAL"), &x, &err), ERR_NOT_FOUND);
 	sasl_server_free(&srv);
 	buf_free(&out);

@@ -1,5 +1,5 @@
 /*
- * sasl_server.h - the server side of SASL (RFC 4422) over GNU SASL: PLAIN, LOGIN, SCRAM-SHA-256.  GNU SASL speaks the
+ * sasl_server.h - the server side of SASL (RFC 4422) over GNU SASL: PLAIN, LOGIN, SCRAM-SHA-256.  It speaks the
  * mechanisms; whether a password is right is not its business: PLAIN and LOGIN end in SASL_CHECK with the name and the
  * password, which the caller has checked elsewhere, at its leisure.
  */

@@ -33,11 +33,18 @@ static void digests(void **state)
 
 static void macs(void **state)
 {
+	struct hmac_key *k = hmac_key_new(DIGEST_SHA256, SV("Jefe"));
 	unsigned char out[DIGEST_MAX];
 
 	(void)state;
 	hmac(DIGEST_SHA256, SV("Jefe"), SV("what do ya want for nothing?"), out);
 	check_hex(out, 32, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	for (int i = 0; i < 2; i++) {
+		hmac_key_run(k, SV("something else"), out);
+		hmac_key_run(k, SV("what do ya want for nothing?"), out);
+		check_hex(out, 32, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	}
+	hmac_key_free(&k);
 	hmac(DIGEST_SHA256, SV_NONE, SV_NONE, out);
 	check_hex(out, 32, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
