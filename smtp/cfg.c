@@ -128,6 +128,8 @@ static void load_own(struct cfg *c, const struct conf *conf)
 	struct sockaddr_storage ss;
 	socklen_t len;
 
+	if (strcmp(interfaces, "loopback-only") == 0)
+		lists[0] = SV("127.0.0.1 ::1");
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		while (sv_token(&lists[i], " \t\r\n,", &word)) {
 			if (word.n > 2 && word.p[0] == '[')

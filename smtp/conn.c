@@ -178,9 +178,11 @@ void conn_reply_text(const struct conn *c, struct buf *out)
 
 	buf_printf(out, "%d ", c->reply.code);
 	(void)!buf_addsv(out, sv_head(buf_sv(&c->reply.text), 1000));
-	for (size_t i = from; i < out->n; i++)
-		if (out->p[i] == '\n' || out->p[i] == '\0')
+	for (size_t i = from; i < out->n; i++) /* it goes into the log, into notices and into the queue file */
+		if (out->p[i] == '\n')
 			out->p[i] = ' ';
+		else if ((unsigned char)out->p[i] < ' ' || out->p[i] == 127)
+			out->p[i] = '?';
 }
 
 const char *conn_reply_dsn(const struct conn *c, char out[SMTP_DSN_MAX])

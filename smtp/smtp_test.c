@@ -152,6 +152,8 @@ static const struct {
 	"once"},
     {"nonsense code", {PLAIN, {"MAIL", "354 what\r\n"}, END}, DV_DEFERRED, "4.5.0",
 	"host mx1.b.org[127.0.0.1] said: 354 what (in reply to MAIL FROM command)"},
+    {"controls in a reply", {PLAIN, {"MAIL", "550 a\rSubject: b\tc\033[2J\r\n"}, END}, DV_BOUNCED, "5.0.0",
+	"host mx1.b.org[127.0.0.1] said: 550 a?Subject: b?c?[2J (in reply to MAIL FROM command)"},
     {"size", {{NULL, "220 hi\r\n"}, {"EHLO", "250-mx1\r\n250 SIZE 10\r\n"}, END}, DV_BOUNCED, "5.3.4",
 	"message size 17 exceeds size limit 10 of server mx1.b.org[127.0.0.1]"},
 };
