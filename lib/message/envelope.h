@@ -1,6 +1,6 @@
 /*
- * envelope.h - what the suite knows about a message beside its content: sender, recipients, where the content lies in its
- * file, the route of a recipient.  Plain structs of views; whoever decoded them says how long the views live.
+ * envelope.h - what the suite knows about a message beside its content: sender, recipients, where the content lies in
+ * its file, the route of a recipient.  Plain structs of views; whoever decoded them says how long the views live.
  */
 #ifndef MERPATI_ENVELOPE_H
 #define MERPATI_ENVELOPE_H

@@ -46,7 +46,7 @@ struct imap_crit {
 	enum imap_crit_type type;
 	bool negate;
 	uint8_t flag;
-	uint8_t cost;            /* for the one who evaluates: cheap keys first */
+	uint8_t cost;		/* for the one who evaluates: cheap keys first */
 	struct imap_crit *next; /* sibling */
 	struct imap_crit *child;
 	struct imap_set set;
