@@ -288,6 +288,11 @@ assert "Released from hold: 1 message" in err, err
 plan["x@down.org"] = None
 host.start("qmgr")
 host.wait(lambda: keep[0] not in host.files())
+rc, out, err = tool("postqueue", "-s", "elsewhere.org")
+time.sleep(0.5)
+assert rc == 0 and len(host.files()) == 2, err
+rc, out, err = tool("postqueue", "-s", "down.org")
+host.wait(lambda: not host.files())
 rc, out, err = tool("postsuper", "-d", "ALL")
 host.wait(lambda: not host.files())
 host.close()
