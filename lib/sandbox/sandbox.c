@@ -8,6 +8,18 @@
 #define DEFAULT_NOFILE 4096
 #define DEFAULT_MEMORY_MIB 512
 
+/* The sanitizers' shadow memory would not fit into any limit of ours.  gcc and clang say it in ways of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
 /* A limit is only lowered: a process without CAP_SYS_RESOURCE may not raise it, and need not. */
 static int lower_limit(int what, rlim_t value, const char *name, struct err *err)
 {
@@ -29,12 +41,8 @@ static int lay_limits(const struct sandbox_profile *p, struct err *err)
 	if ((r = lower_limit(RLIMIT_CORE, 0, "core", err)) < 0 ||
 	    (r = lower_limit(RLIMIT_NOFILE, p->nofile ? p->nofile : DEFAULT_NOFILE, "nofile", err)) < 0)
 		return r;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	if ((r = lower_limit(RLIMIT_DATA, memory, "data", err)) < 0) /* the sanitizers' shadow memory would not fit */
+	if (!SANITIZED && (r = lower_limit(RLIMIT_DATA, memory, "data", err)) < 0)
 		return r;
-#else
-	(void)memory;
-#endif
 	return p->exec ? 0 : lower_limit(RLIMIT_FSIZE, fsize, "fsize", err);
 }
 
