@@ -32,6 +32,8 @@ typedef void tls_signed_fn(void *arg, int status, struct sv signature);
 struct tls_signer {
 	uint32_t (*sign)(struct tls_signer *s, const struct kd_sign *what, tls_signed_fn *done, void *arg);
 	void (*cancel)(struct tls_signer *s, uint32_t call);
+	unsigned waiting,
+	    peak; /* private: handshakes that wait for a signature now, and the most since stacks were freed */
 };
 
 struct tls_ctx; /* counted: every connection holds a reference */

@@ -10,7 +10,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define MATCH_MAX 16 /* names of one certificate check */
+#define MATCH_MAX 16   /* names of one certificate check */
+#define STACKS_KEPT 64 /* of handshakes, 32 KiB each */
 
 enum conn_state {
 	CONN_HANDSHAKE, /* waits for the socket */
@@ -127,6 +128,31 @@ static void handshake_failed(struct tls_conn *c, int why)
 	conclude(c, true);
 }
 
+/*
+ * Runs the handshake on, in its own stack if it was put aside there.  OpenSSL keeps those stacks for the next
+ * handshakes; after a rush of clients they are given back as soon as none is in use.
+ */
+static int run_handshake(struct tls_conn *c)
+{
+	struct tls_signer *signer = c->server ? c->ctx->signer : NULL;
+	bool waited = c->state == CONN_SIGNING;
+	int r;
+
+	c->ctx->current = c;
+	r = SSL_do_handshake(c->ssl);
+	c->ctx->current = NULL;
+	if (!signer)
+		return r;
+	signer->waiting -= waited;
+	if (r != 1 && SSL_get_error(c->ssl, r) == SSL_ERROR_WANT_ASYNC && ++signer->waiting > signer->peak)
+		signer->peak = signer->waiting;
+	if (!signer->waiting && signer->peak > STACKS_KEPT) {
+		ASYNC_cleanup_thread();
+		signer->peak = 0;
+	}
+	return r;
+}
+
 /* Advances the handshake as far as the socket and the signer allow. */
 static void step(struct tls_conn *c)
 {
@@ -134,9 +160,7 @@ static void step(struct tls_conn *c)
 
 	ERR_clear_error();
 	errno = 0;
-	c->ctx->current = c;
-	r = SSL_do_handshake(c->ssl);
-	c->ctx->current = NULL;
+	r = run_handshake(c);
 	c->want_write = false;
 	if (r == 1) {
 		complete(c);
@@ -318,9 +342,7 @@ static void unwind(struct tls_conn *c)
 	if (hs->call)
 		c->ctx->signer->cancel(c->ctx->signer, hs->call);
 	hs->sign_status = ERR_CLOSED;
-	c->ctx->current = c;
-	SSL_do_handshake(c->ssl);
-	c->ctx->current = NULL;
+	run_handshake(c);
 	ERR_clear_error();
 }
 

@@ -279,6 +279,36 @@ static void signer_trouble(void **state)
 	tls_fake_clear(&fake);
 }
 
+/* A rush: all wait for their signatures at once, and later ones find a clean table. */
+static void rush(void **state)
+{
+	static struct pair pairs[100];
+	struct tls_ctx *sctx, *cctx;
+
+	(void)state;
+	tls_fake_init(&fake, ev);
+	tls_fake_add(&fake, dir, "ec.example", false);
+	sctx = server_ctx("");
+	cctx = client_ctx(NULL);
+	fake.delay_ms = 300;
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+			open_pair(&pairs[i]);
+			start(&pairs[i], sctx, cctx, "ec.example", false);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+			turn_until(&pairs[i].server.done);
+			assert_false(pairs[i].server.failed);
+		}
+		assert_int_equal(fake.signer.waiting, 0);
+		for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+			close_pair(&pairs[i]);
+	}
+	tls_ctx_unref(&sctx);
+	tls_ctx_unref(&cctx);
+	tls_fake_clear(&fake);
+}
+
 /* RFC 3207 section 4.2: what came in the clear behind STARTTLS is not there after the handshake. */
 static void starttls(void **state)
 {
@@ -375,6 +405,7 @@ int main(void)
 	    cmocka_unit_test(handshakes),
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(signer_trouble),
+	    cmocka_unit_test(rush),
 	    cmocka_unit_test(starttls),
 	    cmocka_unit_test(protocols),
 	};
