@@ -138,7 +138,7 @@ def test_resolver():
             s = m.smtp(timeout=PATIENCE)
             s.sendmail("sender@load.test", ["someone@elsewhere.example"], "Subject: out\r\n\r\nbody\r\n")
             s.quit()
-        m.wait_log(r"to=<someone@elsewhere\.example>.*status=deferred", timeout=PATIENCE)
+            m.wait_log(r"to=<someone@elsewhere\.example>.*status=deferred", timeout=PATIENCE)
         check("nothing was returned", "status=bounced" not in m.log())
         heals(m, "after resolver")
 
