@@ -23,7 +23,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MERPATI_BUILD", os.path.join(TOP, "build", "release"))
 PORT_STRIDE = 1000
-FIRST_BASE, LAST_BASE = 20000, 60000
+FIRST_BASE, LAST_BASE = 11000, 31000  # below the ephemeral ports
 
 
 class Failure(AssertionError):
