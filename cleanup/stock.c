@@ -95,7 +95,8 @@ int stock_on_discard(struct serve_conn *c, struct msg *m)
 void stock_on_close(struct serve_conn *c)
 {
 	struct stock_file *held = c->state, *f, *tmp;
-	HASH_ITER (hh, held, f, tmp)
+	HASH_ITER (hh, held, f, tmp) {
 		drop(cleanup_of(c), &held, f, true);
+	}
 	c->state = NULL;
 }

@@ -156,8 +156,9 @@ static int on_list(struct serve_conn *c, struct msg *m)
 	(void)snprintf(l->site, sizeof(l->site), SV_FMT, SV_ARG(site));
 	buf_init(&l->rows, MSG_MAX_BODY - 1024);
 	l->active = xcalloc(HASH_COUNT(q->messages) + 1, sizeof(*l->active));
-	HASH_ITER (hh, q->messages, e, tmp)
+	HASH_ITER (hh, q->messages, e, tmp) {
 		memcpy(l->active[l->nactive++], e->qid, sizeof(e->qid));
+	}
 	l->since = qindex_queued(q->index);
 	c->state = l;
 	ev_timer_start(q->ev, &l->timer, 0, list_more);
@@ -366,9 +367,11 @@ static int gather_all(struct order *o, struct sv where)
 	if (i == ARRAY_LEN(queues))
 		return ERR_NOT_FOUND;
 	g.state = queues[i].state;
-	if (g.state == 0 || g.state == QM_ACTIVE)
-		HASH_ITER (hh, o->q->messages, m, tmp)
+	if (g.state == 0 || g.state == QM_ACTIVE) {
+		HASH_ITER (hh, o->q->messages, m, tmp) {
 			order_add(o, sv_str(m->qid));
+		}
+	}
 	while (g.state != QM_ACTIVE && qindex_page(o->q->index, sv_str(g.after), 1000, gather_row, &g) > 0)
 		;
 	return 0;

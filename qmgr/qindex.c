@@ -1,45 +1,16 @@
 /* qindex.c - see qindex.h. */
-#include "qmgr/qindex.h"
+#include "qmgr/qindex_int.h"
 
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/stat.h>
 
 #include "base/fsutil.h"
 #include "log/log.h"
 
 #define MAP_SIZE ((size_t)16 << 30) /* address space, not memory */
-#define DOMAIN_MAX 255
-#define ROW_ARENA (2u << 20)
-#define STATE_FILE "state" /* "<boot id> clean" or "<boot id> open" */
+#define STATE_FILE "state"	    /* "<boot id> clean" or "<boot id> open" */
 
 enum op_type { OP_PUT, OP_DEL, OP_LEASE, OP_DUE_NOW };
-struct op {
-	struct op *next;
-	enum op_type type;
-	int64_t when;
-	size_t nqid;
-	char qid[MAIL_QID_MAX + 1];
-	struct buf row;
-};
-
-struct qindex {
-	struct ev *ev;
-	struct ev_pool *pool;
-	char *folder;
-	int dirfd;
-	MDB_env *env;
-	MDB_dbi row, time, site, lease;
-	MDB_txn *rd; /* kept between reads, reset */
-	struct op *todo, **tail, *doing;
-	uint64_t queued, doing_to, committed; /* changes: asked for, in the running commit, committed */
-	bool busy;
-	struct ev_work work;
-	struct ev_defer turn;
-	char error[160];
-	void (*on_commit)(void *arg);
-	void *arg;
-};
 
 static int mdb_fail(struct err *err, const char *what, int rc)
 {
@@ -182,23 +153,10 @@ int qindex_open(struct ev *ev, struct ev_pool *pool, const char *queue_directory
 
 /* ---- changes ---- */
 
-static MDB_val val(const void *p, size_t n)
-{
-	return (MDB_val){n, (void *)(uintptr_t)p};
-}
-
 static void be64(char *p, uint64_t v)
 {
 	for (int i = 7; i >= 0; i--, v >>= 8)
 		p[i] = (char)v;
-}
-
-static uint64_t from_be64(const char *p)
-{
-	uint64_t v = 0;
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | (unsigned char)p[i];
-	return v;
 }
 
 static size_t time_key(char key[8 + MAIL_QID_MAX], int64_t when, struct sv qid)
@@ -206,29 +164,6 @@ static size_t time_key(char key[8 + MAIL_QID_MAX], int64_t when, struct sv qid)
 	be64(key, when < 0 ? 0 : (uint64_t)when);
 	memcpy(key + 8, qid.p, qid.n);
 	return 8 + qid.n;
-}
-
-static size_t site_key(char key[DOMAIN_MAX + 1 + MAIL_QID_MAX], struct sv domain, struct sv qid)
-{
-	size_t n = domain.n < DOMAIN_MAX ? domain.n : DOMAIN_MAX;
-	for (size_t i = 0; i < n; i++)
-		key[i] = (char)ascii_lower(domain.p[i]);
-	key[n] = '\0';
-	if (qid.n)
-		memcpy(key + n + 1, qid.p, qid.n);
-	return n + 1 + qid.n;
-}
-
-static struct sv domain_of(struct sv addr)
-{
-	ssize_t at = sv_rchr(addr, '@');
-	return at < 0 ? SV_NONE : sv_skip(addr, (size_t)at + 1);
-}
-
-static bool decode(const MDB_val *v, struct arena *a, struct qm_row *row)
-{
-	struct msg m = {.body = sv_of(v->mv_data, v->mv_size)};
-	return qm_row_get(&m, a, row) && msg_end(&m);
 }
 
 static bool is_due_sometime(const struct qm_row *r)
@@ -488,128 +423,6 @@ void qindex_close(struct qindex **xp)
 	if (mdb_env_sync(x->env, 1) == 0)
 		(void)write_state(x, true, &err);
 	qindex_free(x);
-}
-
-/* ---- reads ---- */
-
-static MDB_txn *begin(struct qindex *x)
-{
-	return mdb_txn_renew(x->rd) == 0 ? x->rd : NULL;
-}
-
-bool qindex_has(struct qindex *x, struct sv qid)
-{
-	MDB_txn *t = begin(x);
-	MDB_val k = val(qid.p, qid.n), v;
-	if (!t)
-		return false;
-	int rc = mdb_get(t, x->row, &k, &v);
-	mdb_txn_reset(t);
-	return rc == 0;
-}
-
-bool qindex_get(struct qindex *x, struct sv qid, struct arena *a, struct qm_row *row)
-{
-	MDB_txn *t = begin(x);
-	MDB_val k = val(qid.p, qid.n), v;
-	bool ok = false;
-	if (!t)
-		return false;
-	if (mdb_get(t, x->row, &k, &v) == 0) {
-		struct sv copy;
-		if (arena_sv(a, sv_of(v.mv_data, v.mv_size), &copy) == 0) {
-			MDB_val c = val(copy.p, copy.n);
-			ok = decode(&c, a, row);
-		}
-	}
-	mdb_txn_reset(t);
-	return ok;
-}
-
-size_t qindex_due(struct qindex *x, int64_t now, size_t max, char (*qid)[MAIL_QID_MAX + 1], int64_t *next)
-{
-	MDB_txn *t = begin(x);
-	MDB_cursor *c;
-	MDB_val k, v;
-	size_t n = 0;
-	*next = INT64_MAX;
-	if (!t)
-		return 0;
-	if (mdb_cursor_open(t, x->time, &c) == 0) {
-		int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
-		while (rc == 0 && k.mv_size > 8 && k.mv_size <= 8 + MAIL_QID_MAX) {
-			uint64_t when = from_be64(k.mv_data);
-			if (when > (uint64_t)now || n == max) {
-				*next = (int64_t)when;
-				break;
-			}
-			memcpy(qid[n], (const char *)k.mv_data + 8, k.mv_size - 8);
-			qid[n++][k.mv_size - 8] = '\0';
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-		}
-		mdb_cursor_close(c);
-	}
-	mdb_txn_reset(t);
-	return n;
-}
-
-size_t qindex_page(struct qindex *x, struct sv after, size_t max,
-    bool (*fn)(void *arg, struct sv qid, const struct qm_row *row), void *arg)
-{
-	MDB_txn *t = begin(x);
-	MDB_cursor *c;
-	MDB_val k = val(after.p, after.n), v;
-	size_t n = 0;
-	struct arena a;
-	arena_init(&a, ROW_ARENA);
-	if (!t)
-		return 0;
-	if (mdb_cursor_open(t, x->row, &c) == 0) {
-		int rc = mdb_cursor_get(c, &k, &v, after.n ? MDB_SET_RANGE : MDB_FIRST);
-		if (rc == 0 && after.n && sv_eq(sv_of(k.mv_data, k.mv_size), after))
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-		for (; rc == 0 && n < max; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-			struct qm_row row;
-			n++;
-			arena_clear(&a);
-			if (!fn(arg, sv_of(k.mv_data, k.mv_size), decode(&v, &a, &row) ? &row : NULL))
-				break;
-		}
-		mdb_cursor_close(c);
-	}
-	mdb_txn_reset(t);
-	arena_clear(&a);
-	return n;
-}
-
-size_t qindex_site(struct qindex *x, struct sv site, struct sv after, size_t max, char (*qid)[MAIL_QID_MAX + 1])
-{
-	char key[DOMAIN_MAX + 1 + MAIL_QID_MAX], prefix[DOMAIN_MAX + 1];
-	MDB_txn *t = begin(x);
-	MDB_cursor *c;
-	MDB_val v;
-	size_t n = 0;
-	if (!t)
-		return 0;
-	size_t np = site_key(key, site, SV_NONE);
-	memcpy(prefix, key, np);
-	MDB_val k = val(key, site_key(key, site, after));
-	if (mdb_cursor_open(t, x->site, &c) == 0) {
-		int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-		for (; rc == 0 && n < max; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-			size_t len = k.mv_size - np;
-			if (k.mv_size <= np || len > MAIL_QID_MAX || memcmp(k.mv_data, prefix, np) != 0)
-				break;
-			struct sv id = sv_of((const char *)k.mv_data + np, len);
-			if (sv_eq(id, after))
-				continue;
-			memcpy(qid[n], id.p, id.n);
-			qid[n++][id.n] = '\0';
-		}
-		mdb_cursor_close(c);
-	}
-	mdb_txn_reset(t);
-	return n;
 }
 
 static int end_leases(struct qindex *x, struct err *err)

@@ -92,8 +92,9 @@ static struct transport *transport_get(struct qmgr *q, struct sv name)
 void sched_reload(struct qmgr *q)
 {
 	struct transport *t, *tmp;
-	HASH_ITER (hh, q->transports, t, tmp)
+	HASH_ITER (hh, q->transports, t, tmp) {
 		transport_limits(t);
+	}
 }
 
 static bool paused(const struct transport *t)
@@ -477,8 +478,9 @@ static void run(struct ev_defer *def)
 	struct transport *t, *tmp;
 	if (q->draining)
 		return;
-	HASH_ITER (hh, q->transports, t, tmp)
+	HASH_ITER (hh, q->transports, t, tmp) {
 		transport_run(t);
+	}
 }
 
 void sched_run_later(struct qmgr *q)
@@ -512,17 +514,19 @@ void sched_transport_lost(struct transport *t)
 		t->paused_until = clock_mono_ms() + ms;
 		ev_timer_start(q->ev, &t->timer, ms + 1, transport_due);
 	}
-	HASH_ITER (hh, q->deliveries, dv, tmp)
+	HASH_ITER (hh, q->deliveries, dv, tmp) {
 		dv->gone |= dv->dest->t == t;
+	}
 	for (bool more = true; more;) {
 		more = false;
-		HASH_ITER (hh, q->deliveries, dv, tmp)
+		HASH_ITER (hh, q->deliveries, dv, tmp) {
 			if (dv->gone) {
 				dv->m->soon = true;
 				result_abandon(dv, SV("the delivery agent ended unexpectedly"));
 				more = true;
 				break;
 			}
+		}
 	}
 	if (t->lost < LOST_DEFER)
 		return;
@@ -556,7 +560,7 @@ void sched_sweep(struct qmgr *q)
 	uint64_t now = ev_now(q->ev);
 	for (bool more = true; more;) {
 		more = false;
-		HASH_ITER (hh, q->deliveries, dv, tmp)
+		HASH_ITER (hh, q->deliveries, dv, tmp) {
 			if (now - dv->started > q->agent_timeout * 1000) {
 				log_warn("%s: transport %s has not answered for %ju s", dv->m->qid, dv->dest->t->name,
 				    (uintmax_t)q->agent_timeout);
@@ -564,10 +568,12 @@ void sched_sweep(struct qmgr *q)
 				more = true;
 				break;
 			}
+		}
 	}
 	HASH_ITER (hh, q->transports, t, ttmp) {
 		struct dest *d, *dtmp;
-		HASH_ITER (hh, t->dests, d, dtmp)
+		HASH_ITER (hh, t->dests, d, dtmp) {
 			dest_maybe_free(d);
+		}
 	}
 }
