@@ -32,10 +32,8 @@ static bool boot_id(char out[64])
 
 static int write_state(struct qindex *x, bool clean, struct err *err)
 {
-	char id[64], text[96];
-	if (!boot_id(id))
-		(void)snprintf(id, sizeof(id), "unknown");
-	int n = snprintf(text, sizeof(text), "%s %s\n", id, clean ? "clean" : "open");
+	char text[96];
+	int n = snprintf(text, sizeof(text), "%s %s\n", x->boot, clean ? "clean" : "open");
 	return fs_replace_file(x->dirfd, STATE_FILE, sv_of(text, (size_t)n), 0600, err);
 }
 
@@ -43,13 +41,14 @@ static int write_state(struct qindex *x, bool clean, struct err *err)
 static bool believable(struct qindex *x, bool *clean)
 {
 	CLEANUP(buf_freep) struct buf b = BUF_INIT(256);
-	char id[64];
 	*clean = false;
-	if (fs_read_file(x->dirfd, STATE_FILE, &b, NULL) < 0 || !boot_id(id))
+	if (!boot_id(x->boot))
+		(void)snprintf(x->boot, sizeof(x->boot), "unknown");
+	if (fs_read_file(x->dirfd, STATE_FILE, &b, NULL) < 0)
 		return false;
 	struct sv rest = buf_sv(&b), was = sv_cut(&rest, " ");
 	*clean = sv_eqs(sv_trim(rest), "clean");
-	return *clean || sv_eqs(was, id);
+	return *clean || (sv_eqs(was, x->boot) && !sv_eqs(was, "unknown"));
 }
 
 static int open_env(struct qindex *x, struct err *err)

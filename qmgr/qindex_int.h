@@ -22,6 +22,7 @@ struct qindex {
 	struct ev *ev;
 	struct ev_pool *pool;
 	char *folder;
+	char boot[64]; /* boot id; asked for at open, since the cage has no /proc */
 	int dirfd;
 	MDB_env *env;
 	MDB_dbi row, time, site, lease;
