@@ -372,7 +372,7 @@ static int add_one(const struct user_tool *t, const char *address)
 static int load_entry(const struct user_tool *t, struct entry *e, struct err *err)
 {
 	struct user_table *table = NULL;
-	struct account a;
+	struct account a = {0};
 	struct sv text;
 	int r = user_table_open(t->users, &table, err);
 

@@ -34,7 +34,7 @@ static int usage(void)
 
 static int one(struct queue_client *c, size_t order, struct sv qid, struct sv where, uint64_t *total)
 {
-	struct err err;
+	struct err err = {0};
 	uint64_t count = 0;
 	if (!mail_qid_valid(qid)) {
 		fprintf(stderr, "postsuper: warning: invalid mail queue id: " SV_FMT "\n", SV_ARG(qid));
