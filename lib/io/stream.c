@@ -355,6 +355,7 @@ static bool fill(struct stream *s)
 static bool tell_input(struct stream *s)
 {
 	bool gone = false;
+	/* cppcheck-suppress autoVariables ; cleared below, unless s is freed */
 	s->gone = &gone;
 	s->cb.on_input(s, s->arg);
 	if (gone)

@@ -258,6 +258,7 @@ static bool dispatch(struct chan *c)
 	size_t at = 0;
 	bool gone = false;
 
+	/* cppcheck-suppress autoVariables ; cleared at each return, unless c is freed */
 	c->gone = &gone;
 	while (!c->paused) {
 		struct msg m;

@@ -8,6 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int replay(const char *dir, const char *name)
 {
 	CLEANUP(freep) char *path = xasprintf("%s/%s", dir, name);
+	/* cppcheck-suppress resourceLeak ; CLEANUP closes it */
 	CLEANUP(file_closep) FILE *f = fopen(path, "rbe");
 	CLEANUP(freep) uint8_t *data = xmalloc(1 << 20);
 
