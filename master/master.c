@@ -87,9 +87,10 @@ static int lock_queue(struct master *m, struct err *err)
 	CLEANUP(freep) char *queue = config_value(m, "queue_directory");
 	CLEANUP(freep) char *path = xasprintf("%s/master.pid", queue);
 	char pid[32];
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	/* Nobody else may open it: a lock can be taken on a file that one may only read. */
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0)
+	if (fd < 0 || fchmod(fd, 0600) < 0)
 		return err_sys(err, "open %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		close(fd);
@@ -104,7 +105,7 @@ static int lock_queue(struct master *m, struct err *err)
 static bool everything_ready(const struct master *m)
 {
 	for (const struct service *s = m->services; s != NULL; s = s->next) {
-		bool ready = s->class->target == TARGET_IDENTITY;
+		bool ready = s->class->target == TARGET_IDENTITY || s->obsolete;
 		for (const struct process *p = s->procs; p != NULL; p = p->next)
 			ready |= p->state == PROC_READY;
 		if (!ready)

@@ -15,6 +15,10 @@
 #define SERVICES_MAX 256      /* services of one configuration */
 #define SERVICE_SOCKETS 64    /* addresses of one service */
 #define SERVICE_WAITING 4096  /* connections that wait for a process of a service */
+#define CALLER_WAITING 256    /* of these, for one caller */
+#define CONNECT_BURST 1000    /* connections that one process may ask for at once */
+#define CONNECT_EVERY_MS 5    /* and how far apart in the long run */
+#define CONTROL_BACKLOG 65536 /* bytes that may wait for a process that does not read its control channel */
 #define GRANTS_MAX 10000      /* session grants that were not used yet */
 #define BACKOFF_FIRST_MS 1000 /* pause after a process died young; doubles up to service_throttle_time */
 #define YOUNG_MS 5000	      /* a process that lives shorter than this died young */
@@ -31,8 +35,9 @@ struct process {
 	uint64_t number, started_ms, sessions;
 	pid_t pid;
 	enum proc_state state;
-	bool reloads_in_place, full, ending;
-	char target[64]; /* "UID:GID" for processes of one user */
+	bool reloads_in_place, full, ending, killed;
+	uint64_t connect_due; /* ms, when the next connection would be due at the long-run rate */
+	char target[64];      /* "UID:GID" for processes of one user */
 	struct chan *control;
 	struct ev_child child;
 	struct ev_timer kill_timer;
@@ -129,7 +134,10 @@ void service_free(struct service *s);
 struct service *service_find(struct master *m, const struct swb_class *c, struct sv name);
 void services_start(struct master *m);
 /* ports.c */
+/* Binds what s listens on; sockets of the services in old (NULL: none) for the same addresses are taken from them. */
 int ports_bind(struct service *s, struct service *old, struct err *err);
+/* Undoes one such taking; false when the socket was not one of theirs. */
+bool ports_give_back(struct service *old, const char *name, int fd);
 int ports_unix(const char *path, mode_t mode, struct err *err);
 /* spawn.c */
 struct process *spawn_process(struct service *s, const char *target, struct err *err);
@@ -142,13 +150,14 @@ void process_watch(struct process *p);
 void service_ensure(struct service *s); /* starts what should run, or waits for the back-off */
 /* requests.c */
 void process_msg(struct chan *c, struct msg *m, void *arg);
-void deliver_peer(struct service *s, struct process *p, const struct ma_peer *who, int fd);
+int deliver_peer(struct process *p, const struct ma_peer *who, int fd); /* 0 or ERR_TEMP: it does not read */
 void service_flush_waiting(struct service *s, struct process *p);
 /* grants.c */
 int grant_add(struct master *m, const struct ma_grant *g);
 struct grant *grant_take(struct master *m, struct sv key, uint64_t login); /* the caller frees it */
 /* reload.c */
 void master_reload(struct master *m);
+void service_retired(struct master *m, struct service *s); /* an obsolete service has no process left: frees it */
 void master_stop(struct master *m);
 void stop_progress(struct master *m);
 /* control.c */

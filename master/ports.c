@@ -103,16 +103,43 @@ static int bind_new(const union address *a, struct err *err)
 	return out;
 }
 
-static int take_from(struct service *old, const char *text)
+/* The place of the socket of this name in any service of the list; `taken`: one whose socket was taken. */
+static int *socket_slot(struct service *list, const char *text, bool taken)
 {
-	for (size_t i = 0; old != NULL && i < old->nsockets; i++) {
-		if (old->sockets[i] >= 0 && strcmp(old->socket_name[i], text) == 0) {
-			int fd = old->sockets[i];
-			old->sockets[i] = -1;
-			return fd;
+	for (; list != NULL; list = list->next) {
+		for (size_t i = 0; i < list->nsockets; i++) {
+			if ((list->sockets[i] < 0) == taken && strcmp(list->socket_name[i], text) == 0)
+				return &list->sockets[i];
 		}
 	}
-	return -1;
+	return NULL;
+}
+
+static int take_from(struct service *old, const char *text)
+{
+	int *slot = socket_slot(old, text, false), fd = -1;
+	if (slot != NULL) {
+		fd = *slot;
+		*slot = -1;
+	}
+	return fd;
+}
+
+bool ports_give_back(struct service *old, const char *name, int fd)
+{
+	int *slot = socket_slot(old, name, true);
+	if (slot != NULL)
+		*slot = fd;
+	return slot != NULL;
+}
+
+static bool has_address(const struct service *s, const char *text)
+{
+	for (size_t i = 0; i < s->nsockets; i++) {
+		if (strcmp(s->socket_name[i], text) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int add_socket(struct service *s, int fd, const char *text, struct err *err)
@@ -130,6 +157,8 @@ static int open_address(struct service *s, struct service *old, const union addr
 {
 	char text[80];
 	address_text(a, text, sizeof(text));
+	if (has_address(s, text))
+		return 0; /* two names of inet_interfaces, or two lines of hosts(5), for one address */
 	int fd = take_from(old, text);
 	if (fd < 0)
 		fd = activated(a);
@@ -155,6 +184,12 @@ static bool parse_address(struct sv host, uint16_t port, union address *a)
 	return false;
 }
 
+static bool has_protocol(struct service *s, const char *which)
+{
+	CLEANUP(freep) char *protocols = config_value(s->m, "inet_protocols");
+	return strstr(protocols, which) != NULL || strstr(protocols, "all") != NULL;
+}
+
 static int open_host(struct service *s, struct service *old, struct sv host, uint16_t port, struct err *err)
 {
 	union address a;
@@ -162,6 +197,8 @@ static int open_host(struct service *s, struct service *old, struct sv host, uin
 		return open_address(s, old, &a, err);
 	CLEANUP(freep) char *name = sv_dup(host);
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *at;
+	if (has_protocol(s, "ipv4") != has_protocol(s, "ipv6"))
+		hints.ai_family = has_protocol(s, "ipv4") ? AF_INET : AF_INET6;
 	int r = getaddrinfo(name, NULL, &hints, &list); /* at start only: hosts(5), as for "localhost:10025" */
 	if (r != 0)
 		return err_set(err, ERR_NOT_FOUND, "service %s: host %s: %s", s->name, name, gai_strerror(r));
@@ -179,9 +216,7 @@ static int open_host(struct service *s, struct service *old, struct sv host, uin
 static int open_interfaces(struct service *s, struct service *old, uint16_t port, struct err *err)
 {
 	CLEANUP(freep) char *interfaces = config_value(s->m, "inet_interfaces");
-	CLEANUP(freep) char *protocols = config_value(s->m, "inet_protocols");
-	bool v4 = strstr(protocols, "ipv4") != NULL || strstr(protocols, "all") != NULL;
-	bool v6 = strstr(protocols, "ipv6") != NULL || strstr(protocols, "all") != NULL;
+	bool v4 = has_protocol(s, "ipv4"), v6 = has_protocol(s, "ipv6");
 	struct sv rest = sv_str(interfaces), word;
 	bool all = strcmp(interfaces, "all") == 0;
 	struct err v6_err;

@@ -7,8 +7,11 @@
 void process_kill(struct process *p)
 {
 	p->ending = true;
+	p->killed = true;
 	if (p->pid > 0)
 		kill(p->pid, SIGKILL);
+	if (p->control != NULL)
+		chan_pause(p->control, true); /* nothing that it still sent is heard */
 }
 
 static void kill_due(struct ev_timer *t)
@@ -18,6 +21,14 @@ static void kill_due(struct ev_timer *t)
 	process_kill(p);
 }
 
+static void send_drain(struct process *p)
+{
+	struct msg_out out = MSG_OUT_INIT;
+	put_bool(&out, p->m->stopping);
+	chan_send(p->control, MA_DRAIN, MA_VERSION, 0, &out);
+	msg_out_free(&out);
+}
+
 void process_stop(struct process *p)
 {
 	if (p->state == PROC_DRAINING)
@@ -25,7 +36,7 @@ void process_stop(struct process *p)
 	p->state = PROC_DRAINING;
 	p->ending = true;
 	if (p->control != NULL)
-		chan_send(p->control, MA_DRAIN, MA_VERSION, 0, NULL);
+		send_drain(p);
 	ev_timer_start(p->m->ev, &p->kill_timer, config_num(p->m, "drain_time") * 1000, kill_due);
 }
 
@@ -70,7 +81,8 @@ static void process_ended(struct ev_child *c, int status)
 	struct service *s = p->service;
 	struct master *m = p->m;
 	bool failed = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-	bool young = failed && !p->ending && clock_mono_ms() - p->started_ms < YOUNG_MS;
+	/* To end well before it was ever ready is no better than to fail: without a pause it would go on for ever. */
+	bool young = (failed || p->state == PROC_STARTING) && !p->ending && clock_mono_ms() - p->started_ms < YOUNG_MS;
 
 	log_end(p, status);
 	for (struct process **at = &s->procs; *at != NULL; at = &(*at)->next) {
@@ -90,6 +102,8 @@ static void process_ended(struct ev_child *c, int status)
 	back_off(s, young);
 	if (m->stopping)
 		stop_progress(m);
+	else if (s->obsolete && s->procs == NULL)
+		service_retired(m, s);
 	else
 		service_ensure(s);
 }

@@ -6,16 +6,19 @@
 
 #include "master/master.h"
 
+/* The service of the old configuration that goes on as `like`.  Of a single class there is only one, whatever its name.
+ */
 static struct service *by_key(struct service *list, const struct service *like)
 {
 	for (; list != NULL; list = list->next) {
-		if (strcmp(list->key, like->key) == 0 && list->class == like->class)
+		if (!list->obsolete && list->class == like->class &&
+		    (like->class->single || strcmp(list->key, like->key) == 0))
 			return list;
 	}
 	return NULL;
 }
 
-/* The same service again: its processes, its waiting connections and its back-off go on. */
+/* The same service again: its processes and its waiting connections go on; a pause after a crash ends. */
 static void take_over(struct service *s, struct service *old)
 {
 	s->procs = old->procs;
@@ -69,7 +72,7 @@ static void retire(struct master *m, struct service *old)
 static int bind_all(struct service *fresh, struct service *old_list, struct err *err)
 {
 	for (struct service *s = fresh; s != NULL; s = s->next) {
-		int r = ports_bind(s, by_key(old_list, s), err);
+		int r = ports_bind(s, old_list, err);
 		if (r < 0)
 			return r;
 	}
@@ -80,15 +83,10 @@ static int bind_all(struct service *fresh, struct service *old_list, struct err 
 static void unbind_all(struct service *fresh, struct service *old_list)
 {
 	for (struct service *s = fresh, *next; s != NULL; s = next) {
-		struct service *old = by_key(old_list, s);
 		next = s->next;
-		for (size_t i = 0; old != NULL && i < s->nsockets; i++) {
-			for (size_t k = 0; k < old->nsockets; k++) {
-				if (old->sockets[k] < 0 && strcmp(old->socket_name[k], s->socket_name[i]) == 0) {
-					old->sockets[k] = s->sockets[i];
-					s->sockets[i] = -1;
-				}
-			}
+		for (size_t i = 0; i < s->nsockets; i++) {
+			if (ports_give_back(old_list, s->socket_name[i], s->sockets[i]))
+				s->sockets[i] = -1;
 		}
 		service_free(s);
 	}
@@ -116,7 +114,7 @@ static int try_reload(struct master *m, struct err *err)
 	m->services = fresh;
 	for (struct service *s = fresh; s != NULL; s = s->next) {
 		struct service *old = by_key(old_list, s);
-		if (old != NULL && !old->obsolete)
+		if (old != NULL)
 			take_over(s, old);
 	}
 	while (old_list != NULL) {
@@ -150,7 +148,21 @@ void master_reload(struct master *m)
 		log_info("reload -- generation %u", m->generation);
 		services_start(m);
 	}
-	sd_notify(0, "READY=1");
+	if (m->announced)
+		sd_notify(0, "READY=1");
+	else
+		master_ready(m); /* a reload during the start: the services that it left may all be ready */
+}
+
+void service_retired(struct master *m, struct service *s)
+{
+	for (struct service **at = &m->services; *at != NULL; at = &(*at)->next) {
+		if (*at != s)
+			continue;
+		*at = s->next;
+		service_free(s);
+		return;
+	}
 }
 
 /* --- stop: front first, then agents, then the core, the log last --- */

@@ -11,25 +11,48 @@ static void answer(struct chan *c, const struct msg *request, uint16_t type, int
 	put_i64(&out, status);
 	if (fd >= 0)
 		put_fd(&out, fd);
-	if (chan_send(c, type, MA_VERSION, request->id, &out) < 0)
-		log_warn("a process does not read its control channel");
+	if (chan_out_len(c) > CONTROL_BACKLOG || chan_send(c, type, MA_VERSION, request->id, &out) < 0) {
+		struct process *p = chan_arg(c);
+		log_error("%s[%d] does not read the answers that it asks for: process ended", p->service->class->name,
+		    (int)p->pid);
+		process_kill(p);
+	}
 	msg_out_free(&out);
 }
 
-void deliver_peer(struct service *s ATTR_UNUSED, struct process *p, const struct ma_peer *who, int fd)
+/* A process that hangs gets no more than it can be expected to take up again: each connection is a descriptor here. */
+int deliver_peer(struct process *p, const struct ma_peer *who, int fd)
 {
 	struct msg_out out = MSG_OUT_INIT;
+	if (chan_out_len(p->control) > CONTROL_BACKLOG)
+		return ERR_TEMP;
 	ma_put_peer(&out, who);
 	put_fd(&out, fd);
-	chan_send(p->control, MA_PEER, MA_VERSION, 0, &out);
+	int r = chan_send(p->control, MA_PEER, MA_VERSION, 0, &out);
 	msg_out_free(&out);
+	return r < 0 ? ERR_TEMP : 0;
+}
+
+/* Connections that one process may ask for: CONNECT_BURST at once, CONNECT_EVERY_MS apart in the long run. */
+static bool within_rate(struct process *p)
+{
+	uint64_t now = ev_now(p->m->ev);
+	if (p->connect_due < now)
+		p->connect_due = now;
+	if (p->connect_due - now > (uint64_t)CONNECT_BURST * CONNECT_EVERY_MS)
+		return false;
+	p->connect_due += CONNECT_EVERY_MS;
+	return true;
 }
 
 /* --- connections that wait for a process --- */
 
 static int keep_waiting(struct service *s, const struct ma_peer *who, struct sv target, int fd)
 {
-	if (s->nwaiting == SERVICE_WAITING)
+	size_t own = 0;
+	for (const struct waiting *w = s->waiting; w != NULL; w = w->next)
+		own += w->who.process == who->process;
+	if (s->nwaiting == SERVICE_WAITING || own >= CALLER_WAITING)
 		return ERR_LIMIT;
 	struct waiting *w = xcalloc(1, sizeof(*w));
 	snprintf(w->program, sizeof(w->program), SV_FMT, SV_ARG(who->program));
@@ -60,7 +83,7 @@ void service_flush_waiting(struct service *s, struct process *p)
 			at = &w->next;
 			continue;
 		}
-		deliver_peer(s, p, &w->who, w->fd);
+		(void)deliver_peer(p, &w->who, w->fd); /* not taken: the caller sees it closed */
 		*at = w->next;
 		s->nwaiting--;
 		close(w->fd);
@@ -110,8 +133,7 @@ static int connect_service(struct service *s, const struct ma_peer *who, struct 
 	}
 	if (p == NULL)
 		return keep_waiting(s, who, sv_str(name), fd);
-	deliver_peer(s, p, who, fd);
-	return 0;
+	return deliver_peer(p, who, fd);
 }
 
 static int make_pair(int pair[2])
@@ -191,6 +213,8 @@ static int connect_class(struct process *p, struct sv class, struct sv target, i
 	struct service *s = service_find(m, callee, callee->target == TARGET_SERVICE ? target : SV(""));
 	if (s == NULL)
 		return ERR_NOT_FOUND;
+	if (!within_rate(p))
+		return ERR_LIMIT;
 	if (make_pair(pair) < 0)
 		return ERR_TEMP;
 	struct ma_peer who = stamp(p);
@@ -267,6 +291,8 @@ void process_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg)
 			return;
 		break;
 	}
+	if (p->killed)
+		return;
 	log_error("%s[%d] sent a request that it may not make (type %u): process ended", p->service->class->name,
 	    (int)p->pid, m->type);
 	process_kill(p);

@@ -2,6 +2,7 @@
  */
 #include <arpa/inet.h>
 
+#include "base/htable.h"
 #include "smtpd/facts.h"
 #include "smtpd/smtpd.h"
 
@@ -121,6 +122,7 @@ static void session_free(struct session *s)
 	ev_defer_cancel(g->ev, &s->again);
 	stream_free(&s->stream);
 	g->sessions--;
+	DL_DELETE(g->all, s);
 	free(s->helo);
 	free(s->sasl_user);
 	free(s->sasl_method);
@@ -337,6 +339,11 @@ void session_run(struct session *s)
 				break;
 			continue;
 		}
+		if (s->g->stopping && s->mode == MODE_COMMAND) {
+			reply(s, 421, "4.3.2", "Service shutting down, closing transmission channel");
+			session_end(s, NULL);
+			break;
+		}
 		if (stream_full(s->stream) || !one_line(s))
 			break;
 	}
@@ -349,6 +356,17 @@ void session_run(struct session *s)
 	if (!s->dead && s->resume == NULL && s->stream != NULL && stream_ended(s->stream) &&
 	    s->mode != MODE_HANDSHAKE && !s->paused && !s->again.queued && s->greeted && !stream_full(s->stream))
 		session_end(s, "lost connection");
+}
+
+void session_shutdown(struct smtpd *g)
+{
+	struct session *s;
+
+	g->stopping = true;
+	DL_FOREACH(g->all, s)
+	{
+		session_go_on(s);
+	}
 }
 
 void session_wake(struct session *s)
@@ -466,6 +484,7 @@ struct session *session_new(struct smtpd *g, int fd, const struct sockaddr_stora
 	s->stream = stream_new(g->ev, fd, SMTPD_IN_MAX, SMTPD_OUT_MAX, &callbacks, s);
 	daemon_busy(g->d, 1);
 	g->sessions++;
+	DL_APPEND(g->all, s);
 	session_touch(s);
 	if (from->ss_family != AF_INET && from->ss_family != AF_INET6) {
 		local_peer(s, fd);

@@ -72,11 +72,19 @@ static void on_accept(struct daemon *d, const struct listener *l, int fd, const 
 	session_new(g, fd, from, !l->is_inet && !g->conf.lmtp);
 }
 
+/* At a reload clients go on to their end beside the next generation; when everything stops they are told to come back. */
+static void on_drain(struct daemon *d)
+{
+	if (daemon_stopping(d))
+		session_shutdown(daemon_state(d));
+}
+
 static const struct daemon_def def = {
     .program = "smtpd",
     .profile = &profile,
     .start = start,
     .on_accept = on_accept,
+    .on_drain = on_drain,
 };
 
 int main(int argc, char **argv)

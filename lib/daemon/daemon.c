@@ -8,6 +8,7 @@
 #include "ipc/api_master.h"
 
 #define STATUS_EVERY_MS 1000 /* how often a changed load is reported to master */
+#define ACCEPT_PAUSE_MS 1000 /* after accept failed for want of descriptors or memory */
 #define TARGET_IDLE_MS 10000 /* a process for one user ends when nobody is connected for that long */
 
 struct ev *daemon_ev(struct daemon *d)
@@ -48,6 +49,11 @@ void *daemon_state(struct daemon *d)
 void daemon_set_state(struct daemon *d, void *state)
 {
 	d->state = state;
+}
+
+bool daemon_stopping(const struct daemon *d)
+{
+	return d->stopping;
 }
 
 bool daemon_draining(const struct daemon *d)
@@ -95,6 +101,12 @@ static void start_drain(struct daemon *d)
 		return;
 	d->draining = true;
 	daemon_update_accepting(d);
+	/* A listening socket that is open here keeps its port bound and clients waiting for as long as the drain takes.
+	 */
+	for (size_t i = 0; i < d->nlisteners; i++)
+		fd_close(&d->listeners[i].pub.fd);
+	d->nlisteners = 0;
+	ev_timer_stop(&d->accept_pause);
 	if (d->def->on_drain != NULL)
 		d->def->on_drain(d);
 	end_if_drained(d);
@@ -137,6 +149,11 @@ void daemon_idle_check(struct daemon *d)
 
 /* --- listeners --- */
 
+static void accept_again(struct ev_timer *t)
+{
+	daemon_update_accepting(container_of(t, struct daemon, accept_pause));
+}
+
 static void accept_ready(struct ev_io *io, uint32_t events ATTR_UNUSED)
 {
 	struct daemon_listener *l = container_of(io, struct daemon_listener, io);
@@ -148,8 +165,14 @@ static void accept_ready(struct ev_io *io, uint32_t events ATTR_UNUSED)
 		memset(&from, 0, sizeof(from));
 		int fd = accept4(l->pub.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-				log_warn("accept on %s: %s", l->name, strerror(errno));
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+				/* The client stays in the queue and the socket ready: without a pause the loop spins.
+				 */
+				log_warn(
+				    "accept on %s: %s: no client for %d ms", l->name, strerror(errno), ACCEPT_PAUSE_MS);
+				ev_timer_start(d->ev, &d->accept_pause, ACCEPT_PAUSE_MS, accept_again);
+				daemon_update_accepting(d);
+			}
 			return;
 		}
 		d->def->on_accept(d, &l->pub, fd, &from);
@@ -158,7 +181,8 @@ static void accept_ready(struct ev_io *io, uint32_t events ATTR_UNUSED)
 
 void daemon_update_accepting(struct daemon *d)
 {
-	d->accepting = d->ready && !d->draining && !is_full(d) && d->def->on_accept != NULL;
+	d->accepting =
+	    d->ready && !d->draining && !is_full(d) && d->def->on_accept != NULL && !ev_timer_active(&d->accept_pause);
 	for (size_t i = 0; i < d->nlisteners; i++) {
 		struct daemon_listener *l = &d->listeners[i];
 		if (d->accepting && l->io.ev == NULL) {
@@ -175,6 +199,8 @@ static int got_listener(struct daemon *d, struct msg *m)
 	struct ma_listener in;
 	if (!ma_get_listener(m, &in) || m->nfds != 1 || d->nlisteners == DAEMON_LISTENERS)
 		return ERR_PROTOCOL;
+	if (d->draining)
+		return 0;
 	struct daemon_listener *l = &d->listeners[d->nlisteners++];
 	memset(l, 0, sizeof(*l));
 	l->d = d;
@@ -339,6 +365,16 @@ static int got_reload(struct daemon *d, struct msg *m)
 	return 0;
 }
 
+static int got_drain(struct daemon *d, struct msg *m)
+{
+	bool stopping;
+	if (!get_bool(m, &stopping) || !msg_end(m))
+		return ERR_PROTOCOL;
+	d->stopping = stopping;
+	start_drain(d);
+	return 0;
+}
+
 static void on_master_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg)
 {
 	struct daemon *d = arg;
@@ -357,7 +393,7 @@ static void on_master_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg)
 	else if (m->type == MA_RELOAD)
 		r = got_reload(d, m);
 	else if (m->type == MA_DRAIN)
-		start_drain(d);
+		r = got_drain(d, m);
 	else if (d->def->on_order != NULL)
 		d->def->on_order(d, m);
 	else

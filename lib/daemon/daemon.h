@@ -66,6 +66,7 @@ void daemon_set_state(struct daemon *d, void *state);
  */
 void daemon_busy(struct daemon *d, int delta);
 bool daemon_draining(const struct daemon *d);
+bool daemon_stopping(const struct daemon *d); /* draining because the whole suite stops: end idle clients now */
 void daemon_stop(struct daemon *d, int status); /* ends the loop; the process exits with status */
 
 /*

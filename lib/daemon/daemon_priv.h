@@ -32,12 +32,12 @@ struct daemon {
 	void *state;
 	struct daemon_listener listeners[DAEMON_LISTENERS];
 	size_t nlisteners;
-	bool ready, draining, accepting;
+	bool ready, draining, stopping, accepting;
 	int status; /* exit status */
 	int64_t busy;
 	uint64_t total, session_limit, max_use;
 	bool status_sent_full;
-	struct ev_timer status_timer, idle_timer;
+	struct ev_timer status_timer, idle_timer, accept_pause;
 	struct ev_signal signals;
 	struct master_call *calls;
 	uint32_t last_id;

@@ -274,7 +274,10 @@ static void drain_says_bye(void **state)
 	if (getuid() && getuid() < 1000)
 		skip();
 	listen_to(f, fd, text, sizeof(text), "few yes\n");
-	assert_int_equal(chan_send(f->chan, MA_DRAIN, MA_VERSION, 0, NULL), 0);
+	struct msg_out drain = MSG_OUT_INIT;
+	put_bool(&drain, true);
+	assert_int_equal(chan_send(f->chan, MA_DRAIN, MA_VERSION, 0, &drain), 0);
+	msg_out_free(&drain);
 	listen_to(f, fd, text, sizeof(text), NULL);
 	assert_string_equal(text, "bye yes\n");
 	close(fd);

@@ -18,7 +18,7 @@ enum ma_type {
 	MA_LISTENER,  /* struct ma_listener + listening socket */
 	MA_PEER,      /* struct ma_peer + connection */
 	MA_RELOAD,    /* sealed memfd with the new parameters */
-	MA_DRAIN,     /* no new work; finish what is there */
+	MA_DRAIN,     /* no new work; finish what is there: bool, the whole suite stops */
 	MA_CONNECTED, /* answers MA_CONNECT: i64 status + connection when 0 */
 	MA_SESSION,   /* to a session zygote: struct ma_session + stream to login + connection to anvil */
 	MA_LOGSOURCE, /* to logd: struct ma_logsource + reading end of a process's log socket */
