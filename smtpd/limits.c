@@ -22,22 +22,19 @@ static void connect_known(void *arg, int status, struct msg *m)
 	struct session *s = arg;
 	const struct smtpd_conf *c = &s->g->conf;
 	struct an_counted got = {0};
-	const char *refusal = NULL;
+	bool known, many, often;
 
 	s->anvil_call = 0;
-	if (status == 0 && m->type == AN_COUNT && an_counted_decode(m, &got) && got.status == 0) {
-		if (c->conn_limit > 0 && got.open > c->conn_limit)
-			refusal = "too many connections";
-		else if (c->conn_rate > 0 && got.rate > c->conn_rate)
-			refusal = "too many connections";
-	}
-	if (refusal != NULL && c->conn_limit > 0 && got.open > c->conn_limit)
+	known = status == 0 && m->type == AN_COUNT && an_counted_decode(m, &got) && got.status == 0;
+	many = known && c->conn_limit > 0 && got.open > c->conn_limit;
+	often = known && c->conn_rate > 0 && got.rate > c->conn_rate;
+	if (many)
 		log_warn("Connection concurrency limit exceeded: %u from %s for service %s", got.open, namaddr(s),
 		    daemon_service(s->g->d));
-	else if (refusal != NULL)
+	else if (often)
 		log_warn("Connection rate limit exceeded: %u from %s for service %s", got.rate, namaddr(s),
 		    daemon_service(s->g->d));
-	s->limits_done(s, refusal);
+	s->limits_done(s, many || often ? "too many connections" : NULL);
 }
 
 bool limits_connect(struct session *s, void (*done)(struct session *, const char *refusal))

@@ -15,8 +15,8 @@ static size_t put_base(char *out, uint64_t v, unsigned base, size_t min)
 {
 	char tmp[16];
 	size_t n = 0;
-	/* cppcheck-suppress zerodivcond ; divides by base, which is 51 or 52 */
 	while (v > 0 || n < min) {
+		/* cppcheck-suppress zerodivcond ; divides by base, which is 51 or 52 */
 		tmp[n++] = digits[v % base];
 		v /= base;
 	}

@@ -8,7 +8,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int replay(const char *dir, const char *name)
 {
 	CLEANUP(freep) char *path = xasprintf("%s/%s", dir, name);
-	/* cppcheck-suppress resourceLeak ; CLEANUP closes it */
 	CLEANUP(file_closep) FILE *f = fopen(path, "rbe");
 	CLEANUP(freep) uint8_t *data = xmalloc(1 << 20);
 
@@ -20,6 +19,7 @@ static int replay(const char *dir, const char *name)
 	CLEANUP(freep) uint8_t *exact = xmalloc(n); /* exact size, so that asan sees one byte too many */
 	memcpy(exact, data, n);
 	LLVMFuzzerTestOneInput(exact, n);
+	/* cppcheck-suppress resourceLeak ; CLEANUP closes f */
 	return 0;
 }
 
