@@ -1,4 +1,4 @@
-/* postqueue.c - postqueue(1) and mailq(1): list and flush the queue by asking qmgr; output as Postfix prints it. */
+/* postqueue.c - postqueue(1), also behind mailq(1): list and flush the queue by asking qmgr; output as in Postfix. */
 #include <getopt.h>
 #include <sysexits.h>
 #include <time.h>
@@ -8,8 +8,6 @@
 #define FORMAT_HEAD "%-17s %8s %-19s %s\n"
 #define FORMAT_SENDER "%-17s %8ju %19.19s "
 #define REASON_COLUMN 76
-
-static const char *name = "postqueue";
 
 struct listing {
 	bool json;
@@ -115,14 +113,14 @@ static int list(struct queue_client *c, bool json)
 	if (r == 0) {
 		r = queue_client_list(c, on_row, &l, &err);
 	} else if (r == ERR_CLOSED && geteuid() == 0) {
-		fprintf(stderr, "%s: warning: Mail system is down -- accessing queue directly\n", name);
+		fprintf(stderr, "postqueue: warning: Mail system is down -- accessing queue directly\n");
 		r = queue_client_list_files(c, on_row, &l, &err);
 	} else {
-		fprintf(stderr, "%s: fatal: Queue report unavailable - %s\n", name, err.text);
+		fprintf(stderr, "postqueue: fatal: Queue report unavailable - %s\n", err.text);
 		return EX_UNAVAILABLE;
 	}
 	if (r < 0) {
-		fprintf(stderr, "%s: fatal: %s\n", name, err.text);
+		fprintf(stderr, "postqueue: fatal: %s\n", err.text);
 		return EX_UNAVAILABLE;
 	}
 	if (!json && l.files == 0)
@@ -139,7 +137,7 @@ static int flush(struct queue_client *c, const char *qid, const char *site)
 	uint64_t count;
 	struct sv where = sv_str(site ? site : "");
 	if (qid && !mail_qid_valid(sv_str(qid))) {
-		fprintf(stderr, "%s: fatal: Invalid queue ID: %s\n", name, qid);
+		fprintf(stderr, "postqueue: fatal: Invalid queue ID: %s\n", qid);
 		return EX_USAGE;
 	}
 	if (where.n > 0 && where.p[0] == '@')
@@ -149,7 +147,7 @@ static int flush(struct queue_client *c, const char *qid, const char *site)
 		r = queue_client_order(c, QM_FLUSH, sv_str(qid ? qid : ""), where, &count, &err);
 	if (r == 0)
 		return 0;
-	fprintf(stderr, "%s: fatal: Cannot flush mail queue - %s\n", name, err.text);
+	fprintf(stderr, "postqueue: fatal: Cannot flush mail queue - %s\n", err.text);
 	return EX_UNAVAILABLE;
 }
 
@@ -164,17 +162,11 @@ int main(int argc, char **argv)
 	const char *config = NULL, *qid = NULL, *site = NULL;
 	char mode = 0;
 	int c;
-	const char *base = strrchr(argv[0], '/');
-	base = base ? base + 1 : argv[0];
-	if (strcmp(base, "mailq") == 0) {
-		name = "mailq";
-		mode = 'p';
-	}
 	while ((c = getopt(argc, argv, "c:fi:jps:v")) != -1) {
 		if (c == 'c') {
 			config = optarg;
 		} else if (strchr("fijps", c)) {
-			if (mode && mode != c && strcmp(name, "mailq") != 0)
+			if (mode && mode != c)
 				return usage();
 			mode = (char)c;
 			qid = c == 'i' ? optarg : qid;

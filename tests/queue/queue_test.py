@@ -105,7 +105,8 @@ def tool(*args):
 
 
 with open(host.queue + "/main.cf", "w") as f:
-    f.write("queue_directory = %s\nmyhostname = mx.example.test\n" % host.queue)
+    f.write("queue_directory = %s\nmyhostname = mx.example.test\ncommand_directory = %s\n" % (
+        host.queue, os.path.abspath(os.path.join(os.environ.get("MERPATI_BUILD", "build"), "bin"))))
 rc, out, err = tool("mailq")
 assert rc == 0, err
 assert qid in out and "(later)" in out and "slow@b.org" in out and "-- 0 Kbytes in 1 Request." in out, out

@@ -65,6 +65,20 @@ def test_dialogue():
     check(done.stdout, done.returncode == 0 and done.stdout.rstrip().endswith("221 2.0.0 Bye"))
 
 
+def by_name(name, *args):
+    done = subprocess.run([os.path.join(m.bin, name), "-C", m.etc, *args], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_names():
+    check("mailq takes sendmail's options", by_name("mailq", "-v") == (0, "Mail queue is empty\n", ""))
+    check("sendmail -bp", by_name("sendmail", "-bp") == (0, "Mail queue is empty\n", ""))
+    with open(os.path.join(m.etc, "aliases"), "a") as f:
+        f.write("helpdesk: user1@example.test\n")
+    check("newaliases", by_name("newaliases") == (0, "", ""))
+    check("has the new entry", "user1@example.test" in m.tool("postalias", "-q", "helpdesk", "lmdb:%s/aliases" % m.etc))
+
+
 def test_down():
     m.tool("merpati", "stop")
     done = run(["user0@example.test"], "x\n")
@@ -75,4 +89,4 @@ def test_down():
 
 if __name__ == "__main__":
     with Instance(users=3, message_size_limit=200000) as m:
-        main(test_header_recipients, test_uid, test_dot, test_usage, test_verify, test_dialogue, test_down)
+        main(test_header_recipients, test_uid, test_dot, test_usage, test_verify, test_dialogue, test_names, test_down)
