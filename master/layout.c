@@ -18,13 +18,15 @@ int identities_load(struct master *m, struct err *err)
 		if (pw == NULL || pw->pw_uid == 0)
 			return err_set(err, ERR_NOT_FOUND,
 			    "no system user %s: run systemd-sysusers, or see sysusers.d/merpati.conf", c->user);
-		m->ids[i] = (struct identity){pw->pw_uid, pw->pw_gid, true};
+		m->ids[i] = (struct identity){.uid = pw->pw_uid, .gid = pw->pw_gid, .known = true};
 		if (c->group != NULL) {
 			struct group *gr = getgrnam(c->group);
 			if (gr == NULL)
 				return err_set(err, ERR_NOT_FOUND, "no system group %s", c->group);
 			m->ids[i].gid = gr->gr_gid;
 		}
+		struct group *extra = c->extra != NULL ? getgrnam(c->extra) : NULL;
+		m->ids[i].extra = extra != NULL ? extra->gr_gid : 0;
 	}
 	return 0;
 }

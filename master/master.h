@@ -80,6 +80,7 @@ struct service {
 struct identity {
 	uid_t uid;
 	gid_t gid;
+	gid_t extra; /* supplementary group; 0: none */
 	bool known;
 };
 

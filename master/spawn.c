@@ -13,27 +13,28 @@
 #include "master/master.h"
 
 /* In the child, between fork and exec: system calls only.  Any failure ends it; master sees the exit status. */
-static ATTR_NORETURN void become(const char *path, const char *name, int control, uid_t uid, gid_t gid, bool zygote)
+static ATTR_NORETURN void become(
+    const char *path, const char *name, int control, uid_t uid, gid_t gid, gid_t extra, bool zygote)
 {
 	static const cap_value_t caps[] = {CAP_SETUID, CAP_SETGID};
 	char *argv[] = {(char *)name, NULL};
 	static char path_env[] = "PATH=/usr/bin:/bin", lang_env[] = "LANG=C";
 	char *envp[] = {path_env, lang_env, NULL, NULL};
 	const char *tz = getenv("TZ"), *asan = getenv("ASAN_OPTIONS");
-	char extra[256];
+	char env_line[256];
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (tz != NULL || asan != NULL) {
-		snprintf(extra, sizeof(extra), "%s=%s", tz != NULL ? "TZ" : "ASAN_OPTIONS", tz != NULL ? tz : asan);
-		envp[2] = extra;
+		snprintf(env_line, sizeof(env_line), "%s=%s", tz != NULL ? "TZ" : "ASAN_OPTIONS", tz != NULL ? tz : asan);
+		envp[2] = env_line;
 	}
 	int null = open("/dev/null", O_RDWR);
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(control, MA_CONTROL_FD) < 0 ||
 	    fcntl(MA_CONTROL_FD, F_SETFD, 0) < 0 || syscall(SYS_close_range, MA_CONTROL_FD + 1, ~0u, 0) < 0)
 		_exit(71);
-	if (setsid() < 0 || setgroups(0, NULL) < 0 || (zygote && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) ||
+	if (setsid() < 0 || setgroups(extra != 0, &extra) < 0 || (zygote && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) ||
 	    setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		_exit(71);
 	cap_t c = cap_init();
@@ -196,6 +197,13 @@ static int target_identity(struct process *p, uid_t *uid, gid_t *gid)
 	return 0;
 }
 
+/* The group that lets auth's PAM worker read shadow(5): only where main.cf asks for PAM. */
+static gid_t extra_group(struct service *s)
+{
+	CLEANUP(freep) char *sources = config_value(s->m, "auth_sources");
+	return s->class->extra != NULL && strstr(sources, "pam") != NULL ? identity_of(s->m, s->class)->extra : 0;
+}
+
 struct process *spawn_process(struct service *s, const char *target, struct err *err)
 {
 	CLEANUP(freep) char *dir = config_value(s->m, "daemon_directory");
@@ -223,7 +231,7 @@ struct process *spawn_process(struct service *s, const char *target, struct err 
 	}
 	p->pid = fork();
 	if (p->pid == 0)
-		become(path, s->class->binary, pair[1], uid, gid, s->class->zygote);
+		become(path, s->class->binary, pair[1], uid, gid, extra_group(s), s->class->zygote);
 	close(pair[1]);
 	if (p->pid < 0) {
 		err_sys(err, "fork");

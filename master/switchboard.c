@@ -87,6 +87,7 @@ const struct swb_class swb_classes[] = {
 	.binary = "auth",
 	.role = "",
 	.user = "merpati-auth",
+	.extra = "shadow", /* pam_unix(8), when auth_sources names pam */
 	.callers = "smtpd login smtp",
 	.single = true,
 	.implicit = true,

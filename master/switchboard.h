@@ -19,6 +19,7 @@ struct swb_class {
 	const char *role;    /* what the program is told to be; "" */
 	const char *user;    /* system user; NULL: from the target */
 	const char *group;   /* primary group; NULL: the user's own */
+	const char *extra;   /* supplementary group, where the host has it; NULL */
 	const char *callers; /* classes that may connect */
 	enum target_kind target;
 	bool single;	     /* never two processes, not even during a reload */
