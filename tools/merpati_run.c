@@ -136,10 +136,18 @@ static int ask_master(const struct merpati *t, const char *word, const char *bad
 	if (strlen(path) >= sizeof(a.sun_path))
 		return EX_CONFIG;
 	memcpy(a.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 || fs_read_fd(fd, &out, NULL) < 0) {
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
 		fprintf(stderr, "merpati: the mail system is not running (%s: %s)\n", path, strerror(errno));
 		return EX_UNAVAILABLE;
+	}
+	/* Whom master does not serve it hangs up on, perhaps before the request was written. */
+	if (send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 || fs_read_fd(fd, &out, NULL) < 0 ||
+	    sv_starts(buf_sv(&out), SV("not allowed"))) {
+		bool stranger = geteuid() != 0;
+		fprintf(stderr, "merpati: %s\n",
+		    stranger ? "only root and mail_owner may ask this" : "the mail system does not answer");
+		buf_free(&out);
+		return stranger ? EX_NOPERM : EX_UNAVAILABLE;
 	}
 	if (bad != NULL && sv_starts(buf_sv(&out), sv_str(bad)))
 		r = EX_CONFIG;
@@ -156,7 +164,7 @@ int merpati_reload(struct merpati *t, int argc, char **argv)
 
 int merpati_status(struct merpati *t, int argc ATTR_UNUSED, char **argv ATTR_UNUSED)
 {
-	return ask_master(t, "status", "not allowed");
+	return ask_master(t, "status", NULL);
 }
 
 /* --- check --- */

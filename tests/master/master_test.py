@@ -2,6 +2,7 @@
 # labels: short
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -71,6 +72,13 @@ def test_one_master_per_queue(m):
     check("a second start is refused: " + done.stdout, done.returncode != 0 and "already running" in done.stdout)
 
 
+def test_strangers(m):
+    tool = shutil.copy(os.path.join(m.bin, "merpati"), m.dir)  # a build folder may be closed to others
+    for verb in ("status", "reload"):
+        done = subprocess.run([tool, "-c", m.etc, verb], user=65534, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check("%s is not for everybody: %s" % (verb, done), done.returncode == 77 and "only root" in done.stdout)
+
+
 def test_identities(m):
     uids = {}
     for program in ("smtpd", "cleanup", "qmgr", "rewrite", "resolver", "smtp", "local", "login", "imapd", "pop3d", "auth", "keyd",
@@ -111,7 +119,8 @@ def test_stop(m):
 def all_tests():
     with merpati.Instance(users=2, drain_time="5s") as m:
         for test in (test_reload_keeps_connections, test_errors_change_nothing, test_unknown_names_are_told,
-                     test_processes_come_back, test_one_master_per_queue, test_identities, test_stop):
+                     test_processes_come_back, test_one_master_per_queue, test_strangers,
+                     test_identities, test_stop):
             test(m)
             print("     %s" % test.__name__, flush=True)
 
