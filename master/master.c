@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 	m->ev = ev_new();
 	if (start(m, &err) < 0)
 		log_fatal("%s", err.text);
-	while (ev_turn(m->ev, -1))
+	while (ev_turn(m->ev, log_wait_ms()))
 		log_flush();
 	log_flush();
 	return m->exit_status;

@@ -336,6 +336,8 @@ static int got_peer(struct daemon *d, struct msg *m)
 	snprintf(who.extra, sizeof(who.extra), SV_FMT, SV_ARG(p.extra));
 	who.process = p.process;
 	who.pid = (pid_t)p.pid;
+	if (serve_too_many(d, &who))
+		return 0;
 	d->def->on_peer(d, msg_take_fd(m), &who);
 	return 0;
 }
@@ -436,7 +438,7 @@ int daemon_main(int argc ATTR_UNUSED, char **argv, const struct daemon_def *def)
 	d->ev = ev_new();
 	BUG_ON(ev_signal_start(d->ev, &d->signals, signos, ARRAY_LEN(signos), on_signal) < 0);
 	d->master = chan_new(d->ev, MA_CONTROL_FD, 0, on_master_msg, on_master_gone, d);
-	while (ev_turn(d->ev, -1))
+	while (ev_turn(d->ev, log_wait_ms()))
 		log_flush();
 	serve_all_closed(d);
 	if (d->master != NULL)

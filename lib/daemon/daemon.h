@@ -66,7 +66,7 @@ void daemon_set_state(struct daemon *d, void *state);
  */
 void daemon_busy(struct daemon *d, int delta);
 bool daemon_draining(const struct daemon *d);
-bool daemon_stopping(const struct daemon *d); /* draining because the whole suite stops: end idle clients now */
+bool daemon_stopping(const struct daemon *d);	/* draining because the whole suite stops: end idle clients now */
 void daemon_stop(struct daemon *d, int status); /* ends the loop; the process exits with status */
 
 /*
@@ -110,6 +110,7 @@ struct serve_conn {
 	size_t n;
 	uint64_t number, allowed; /* private: ticket number; which entries this caller may ask */
 	struct serve_conn *next;  /* private */
+	bool deaf;		  /* private: does not read its answers, is being closed */
 };
 #define SERVE_MAX 64 /* entries of one table */
 struct serve_entry {

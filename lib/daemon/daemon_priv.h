@@ -44,9 +44,14 @@ struct daemon {
 	struct serve_conn **serve_slots; /* by number modulo, for tickets */
 	uint64_t serve_last;
 	size_t serve_count;
+	struct serve_caller *serve_callers; /* by process */
 };
 
+#define SERVE_PER_CALLER 64 /* connections of one process to this one */
+
 /* serve.c */
+/* One process may not use up what the others need here: true when it has SERVE_PER_CALLER connections (logged once). */
+bool serve_too_many(struct daemon *d, const struct caller *who);
 void serve_all_closed(struct daemon *d);
 
 /* daemon.c: starts or stops accepting, as drain, readiness and the session limit say. */

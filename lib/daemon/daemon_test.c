@@ -259,6 +259,49 @@ static void refused_connections_fail_the_calls(void **state ATTR_UNUSED)
 	assert_int_equal(a.calls, 1);
 }
 
+static void one_caller_has_a_bounded_number_of_connections(void **state ATTR_UNUSED)
+{
+	struct caller a = {.program = "smtpd", .process = 5}, b = {.program = "smtpd", .process = 6},
+		      session = {.program = "imapd", .process = 5};
+	struct serve_conn *c[SERVE_PER_CALLER];
+	int pair[2];
+	for (size_t i = 0; i < SERVE_PER_CALLER; i++) {
+		assert_false(serve_too_many(&server, &a));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		c[i] = serve_attach(&server, pair[0], &a, table, ARRAY_LEN(table), NULL);
+		close(pair[1]);
+	}
+	assert_true(serve_too_many(&server, &a));
+	assert_false(serve_too_many(&server, &b));
+	assert_false(serve_too_many(&server, &session));
+	serve_close(c[0]);
+	assert_false(serve_too_many(&server, &a));
+	for (size_t i = 1; i < SERVE_PER_CALLER; i++)
+		serve_close(c[i]);
+	assert_null(server.serve_callers);
+}
+
+static void a_caller_that_does_not_read_is_closed(void **state ATTR_UNUSED)
+{
+	struct caller who = {.program = "smtpd", .process = 5};
+	struct msg_out m = MSG_OUT_INIT;
+	char *big = xcalloc(1, 1u << 20);
+	int pair[2];
+	put_sv(&m, sv_of(big, 1u << 20));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	conn = serve_attach(&server, pair[0], &who, table, ARRAY_LEN(table), conn_closed);
+	struct serve_ticket t = {.conn = conn->number, .id = 1, .version = 1};
+	for (int i = 0; i < 20; i++) {
+		serve_answer(&server, t, ASK_ECHO, &m);
+		turns(1);
+	}
+	turns(3);
+	assert_int_equal(conns_closed, 1);
+	close(pair[1]);
+	free(big);
+	msg_out_free(&m);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -271,6 +314,8 @@ int main(void)
 	    CASE(foreign_requests_close_the_connection),
 	    CASE(malformed_requests_close_the_connection),
 	    CASE(refused_connections_fail_the_calls),
+	    CASE(one_caller_has_a_bounded_number_of_connections),
+	    CASE(a_caller_that_does_not_read_is_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,11 @@
 /* serve.c - the serving side: dispatch by table, permits, late answers; see daemon.h. */
+#include <sys/socket.h>
+
+#include "base/htable.h"
 #include "daemon/daemon_priv.h"
 
-#define SERVE_SLOTS 1024 /* tickets are found by connection number modulo this; chains are short */
+#define SERVE_OUT_MAX (4u << 20) /* bytes of answers that may wait for a caller that does not read them */
+#define SERVE_SLOTS 1024	 /* tickets are found by connection number modulo this; chains are short */
 
 static bool caller_listed(const char *callers, const char *program)
 {
@@ -13,6 +17,54 @@ static bool caller_listed(const char *callers, const char *program)
 	return false;
 }
 
+/* How many connections a process has here.  Sessions come from one zygote and are many. */
+struct serve_caller {
+	UT_hash_handle hh;
+	uint64_t process;
+	unsigned n;
+	bool told;
+};
+
+static struct serve_caller *caller_find(struct daemon *d, uint64_t process)
+{
+	struct serve_caller *found;
+	HASH_FIND(hh, d->serve_callers, &process, sizeof(process), found);
+	return found;
+}
+
+static void caller_count(struct daemon *d, uint64_t process)
+{
+	struct serve_caller *caller = caller_find(d, process);
+	if (caller == NULL) {
+		caller = xcalloc(1, sizeof(*caller));
+		caller->process = process;
+		HASH_ADD(hh, d->serve_callers, process, sizeof(caller->process), caller);
+	}
+	caller->n++;
+}
+
+static void caller_uncount(struct daemon *d, uint64_t process)
+{
+	struct serve_caller *caller = caller_find(d, process);
+	if (--caller->n > 0)
+		return;
+	HASH_DEL(d->serve_callers, caller);
+	free(caller);
+}
+
+bool serve_too_many(struct daemon *d, const struct caller *who)
+{
+	struct serve_caller *caller = caller_find(d, who->process);
+	if (caller == NULL || caller->n < SERVE_PER_CALLER || strcmp(who->program, "imapd") == 0 ||
+	    strcmp(who->program, "pop3d") == 0)
+		return false;
+	if (!caller->told)
+		log_error("%s[%d] (%s) has %u connections here: no more of them", who->program, (int)who->pid,
+		    who->service, caller->n);
+	caller->told = true;
+	return true;
+}
+
 static void end_conn(struct serve_conn *c)
 {
 	struct daemon *d = c->d;
@@ -22,6 +74,7 @@ static void end_conn(struct serve_conn *c)
 		slot = &(*slot)->next;
 	*slot = c->next;
 	d->serve_count--;
+	caller_uncount(d, c->who.process);
 	chan_free(&c->chan);
 	if (c->on_close != NULL)
 		c->on_close(c);
@@ -81,6 +134,7 @@ struct serve_conn *serve_attach(struct daemon *d, int fd, const struct caller *w
 	c->next = d->serve_slots[c->number % SERVE_SLOTS];
 	d->serve_slots[c->number % SERVE_SLOTS] = c;
 	d->serve_count++;
+	caller_count(d, who->process);
 	c->chan = chan_new(d->ev, fd, 0, serve_msg, serve_closed, c);
 	daemon_idle_check(d);
 	return c;
@@ -103,8 +157,14 @@ void serve_answer(struct daemon *d, struct serve_ticket t, uint16_t type, const 
 		c = c->next;
 	if (c == NULL)
 		return; /* the caller has gone */
-	if (chan_send(c->chan, type, t.version, t.id, m) < 0)
-		log_error("%s[%d]: does not read its answers", c->who.program, (int)c->who.pid);
+	if (chan_out_len(c->chan) > SERVE_OUT_MAX / 2)
+		chan_flush(c->chan);
+	if (c->deaf || (chan_out_len(c->chan) <= SERVE_OUT_MAX && chan_send(c->chan, type, t.version, t.id, m) == 0))
+		return;
+	/* A handler may be running for this connection: the loop finds it closed. */
+	log_error("%s[%d]: does not read its answers: connection closed", c->who.program, (int)c->who.pid);
+	c->deaf = true;
+	shutdown(chan_fd(c->chan), SHUT_RDWR);
 }
 
 void serve_all_closed(struct daemon *d)
