@@ -109,6 +109,22 @@ static void header(struct buf *out, const struct dsn_report *r)
 	(void)buf_printf(out, "Message-Id: <%s.%lld@%s>\n", r->notice, (long long)r->now, r->host);
 }
 
+/* What the remote host answered, of "host X said: 550 ... (in reply to ...)"; false: the text is our own. */
+static bool remote_reply(struct sv text, struct sv *reply)
+{
+	ssize_t at = sv_find(text, SV(" said: ")), end;
+	if (sv_starts(text, SV("host ")) && at >= 0)
+		*reply = sv_skip(text, (size_t)at + strlen(" said: "));
+	else if (text.n > 3 && text.p[0] >= '2' && text.p[0] <= '5' && text.p[3] == ' ')
+		*reply = text;
+	else
+		return false;
+	end = sv_find(*reply, SV(" (in reply to "));
+	if (end >= 0)
+		reply->n = (size_t)end;
+	return true;
+}
+
 static void for_people(struct buf *out, const struct dsn_report *r)
 {
 	part(out, r, "Notification");
@@ -127,7 +143,7 @@ static void for_people(struct buf *out, const struct dsn_report *r)
 			(void)buf_adds(out, ">)");
 		}
 		(void)buf_adds(out, ":\n    ");
-		if (q->remote_mta.n) {
+		if (q->remote_mta.n && !sv_starts(q->text, SV("host "))) {
 			(void)buf_adds(out, "host ");
 			clean(out, q->remote_mta, r->utf8);
 			(void)buf_adds(out, " said:\n    ");
@@ -159,10 +175,12 @@ static void for_machines_rcpt(struct buf *out, const struct dsn_report *r, const
 	(void)buf_printf(out, "Action: %s\nStatus: ", actions[q->action]);
 	clean(out, q->status, false);
 	(void)buf_addc(out, '\n');
-	if (q->remote_mta.n)
-		typed_address(out, "Remote-MTA", SV("dns"), q->remote_mta, false);
-	(void)buf_adds(out, q->remote_mta.n ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: X-Merpati; ");
-	folded(out, q->text, r->utf8, "    ", 26);
+	struct sv reply = q->text, mta = q->remote_mta;
+	bool remote = mta.n && remote_reply(q->text, &reply);
+	if (remote) /* "name[address]:port" of the log: the name */
+		typed_address(out, "Remote-MTA", SV("dns"), sv_cut(&mta, "["), false);
+	(void)buf_adds(out, remote ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: X-Merpati; ");
+	folded(out, reply, r->utf8, "    ", 26);
 	(void)buf_addc(out, '\n');
 	if (q->last_attempt > 0)
 		date_line(out, "Last-Attempt-Date", q->last_attempt);

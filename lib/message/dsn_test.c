@@ -38,6 +38,29 @@ static struct dsn_report report(enum dsn_kind kind)
 	    .rcpt = &rcpt};
 }
 
+/* The reply of the other host goes into the report as it came; what we say ourselves is not passed off as a reply. */
+static void test_who_said_it(void **st)
+{
+	(void)st;
+	struct dsn_rcpt one = rcpt;
+	struct dsn_report r = report(DSN_FAILURE);
+	struct buf b = BUF_INIT(100000);
+	size_t hlen;
+
+	r.rcpt = &one;
+	one.remote_mta = SV("mx.b.org[192.0.2.1]");
+	one.text = SV("host mx.b.org[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command)");
+	assert_int_equal(dsn_begin(&b, &r, &hlen), 0);
+	assert_true(has(&b, "Remote-MTA: dns; mx.b.org\nDiagnostic-Code: smtp; 550 5.1.1 no\n"));
+	assert_false(has(&b, " said:\n"));
+	buf_reset(&b);
+	one.text = SV("lost connection with mx.b.org[192.0.2.1] while sending message body");
+	assert_int_equal(dsn_begin(&b, &r, &hlen), 0);
+	assert_true(has(&b, "Diagnostic-Code: X-Merpati; lost connection"));
+	assert_false(has(&b, "Remote-MTA"));
+	buf_free(&b);
+}
+
 static void test_failure(void **st)
 {
 	(void)st;
@@ -96,6 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_failure),
+	    cmocka_unit_test(test_who_said_it),
 	    cmocka_unit_test(test_kinds),
 	    cmocka_unit_test(test_limit),
 	};
