@@ -10,7 +10,6 @@
 #include "spool/qfile.h"
 
 #define NOTICE_TEXT_MAX (16u << 20) /* bytes of everything but the returned message */
-#define NOTICE_RCPTS_MAX 1000	    /* recipients that one notice lists */
 
 struct notice {
 	struct commit *cm;
@@ -34,7 +33,7 @@ static struct sv relay_host(struct sv relay)
 static int compose(struct cleanup *cl, struct notice *n)
 {
 	const struct cl_notice *q = &n->q;
-	size_t count = q->nrcpt < NOTICE_RCPTS_MAX ? q->nrcpt : NOTICE_RCPTS_MAX;
+	size_t count = q->nrcpt < CL_NOTICE_RCPTS_MAX ? q->nrcpt : CL_NOTICE_RCPTS_MAX;
 	struct dsn_rcpt *r = xcalloc(count + 1, sizeof(*r));
 	for (size_t i = 0; i < count; i++) {
 		const struct cl_notice_rcpt *s = &q->rcpt[i];

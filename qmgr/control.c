@@ -180,6 +180,7 @@ struct order {
 	struct {
 		char qid[MAIL_QID_MAX + 1];
 		bool done;
+		bool same; /* the file says so already */
 	} part[PART];
 };
 
@@ -203,7 +204,7 @@ static void order_end(struct order *o)
 }
 
 /* A record at the end of a file that is not in memory. */
-static bool file_record(struct order *o, const char *qid)
+static bool file_record(struct order *o, const char *qid, bool *same)
 {
 	struct err err;
 	struct qfile f;
@@ -214,8 +215,8 @@ static bool file_record(struct order *o, const char *qid)
 		(void)qrec_hold_put(&rec, o->type == QM_HOLD);
 		if (o->type == QM_RELEASE)
 			(void)qrec_schedule_put(&rec, f.attempts, 0);
-		ok = f.hold != (o->type == QM_HOLD) &&
-		     spool_append(fd, f.end, f.size > f.end, buf_sv(&rec), &err) == 0 && fdatasync(fd) == 0;
+		*same = f.hold == (o->type == QM_HOLD);
+		ok = !*same && spool_append(fd, f.end, f.size > f.end, buf_sv(&rec), &err) == 0 && fdatasync(fd) == 0;
 		qfile_clear(&f);
 	}
 	buf_free(&rec);
@@ -229,12 +230,13 @@ static void part_run(struct ev_work *w)
 	struct err err;
 	for (size_t i = 0; i < o->npart; i++) {
 		const char *qid = o->part[i].qid;
+		o->part[i].same = false;
 		if (o->type == QM_DELETE) {
 			int fd = spool_open_file(&o->spool, qid, O_PATH, &err);
 			o->part[i].done = fd >= 0 && spool_unlink(&o->spool, qid, &err) == 0;
 			fd_close(&fd);
 		} else {
-			o->part[i].done = file_record(o, qid);
+			o->part[i].done = file_record(o, qid, &o->part[i].same);
 		}
 	}
 }
@@ -255,6 +257,17 @@ static void new_row(struct qmgr *q, struct sv qid, uint32_t state)
 	arena_clear(&a);
 }
 
+/* On hold in the index only: the order came while the message was being let go of. */
+static bool held_row(struct qmgr *q, struct sv qid)
+{
+	struct arena a;
+	struct qm_row row;
+	arena_init(&a, 2u << 20);
+	bool held = !message_find(q, qid) && qindex_get(q->index, qid, &a, &row) && row.state == QM_ON_HOLD;
+	arena_clear(&a);
+	return held;
+}
+
 static void order_pump(struct order *o);
 
 static void part_done(struct ev_work *w)
@@ -269,7 +282,7 @@ static void part_done(struct ev_work *w)
 	for (size_t i = 0; i < o->npart; i++) {
 		struct sv qid = sv_str(o->part[i].qid);
 		struct message *m = message_find(q, qid);
-		if (!o->part[i].done)
+		if (!o->part[i].done && !(o->type == QM_RELEASE && o->part[i].same && held_row(q, qid)))
 			continue;
 		o->count++;
 		log_qid(o->part[i].qid, "%s", words[o->type - QM_QUEUED]);
@@ -279,6 +292,8 @@ static void part_done(struct ev_work *w)
 			qindex_del(q->index, qid);
 		} else if (!m) {
 			new_row(q, qid, o->type == QM_HOLD ? QM_ON_HOLD : QM_DEFERRED);
+		} else if (o->type == QM_HOLD) {
+			m->hold_order = 1; /* it was loaded meanwhile, maybe from what the file said before */
 		}
 	}
 	order_pump(o);

@@ -171,18 +171,30 @@ static void write_done(struct ev_work *w)
 	message_unpend(m);
 }
 
+/* The next one that can be written at all; NULL when none waits. */
+static struct expansion *next_record(struct message *m)
+{
+	struct expansion *x;
+	while ((x = m->expansions) != NULL) {
+		DL_DELETE(m->expansions, x);
+		buf_init(&x->record, QFILE_RECORD_MAX + 65536);
+		if (qrec_expand_put(&x->record, x->idx, x->out, x->n, &x->mark) == 0)
+			break;
+		give_up(x, DV_BOUNCED, "5.4.6", "alias has too many members"); /* the caller keeps m */
+	}
+	return x;
+}
+
 /* One appends at a time. */
 static void write_next(struct message *m)
 {
-	struct expansion *x = m->expansions;
-	if (m->writing || !x)
-		return;
-	DL_DELETE(m->expansions, x);
-	buf_init(&x->record, QFILE_RECORD_MAX + 65536);
-	if (qrec_expand_put(&x->record, x->idx, x->out, x->n, &x->mark) < 0) {
-		give_up(x, DV_BOUNCED, "5.4.6", "alias has too many members");
+	m->pending++;
+	struct expansion *x = m->writing ? NULL : next_record(m);
+	if (!x) {
+		message_unpend(m);
 		return;
 	}
+	m->pending--; /* x is one of those that the pass waits for */
 	m->writing = true;
 	x->spool = m->q->spool;
 	x->at = m->f.end;

@@ -10,6 +10,9 @@
 
 #define UNLINK_PART 64 /* files that one helper removes; as many lines then go to the log at once */
 #define BIT(kind) (uint8_t)(1u << (kind))
+#define QFILE_TEXTS_MAX (QFILE_RECORD_MAX / 2) /* bytes of records from where on reasons are left out */
+#define NOTICE_BYTES (MSG_MAX_BODY / 2)	       /* of recipients in one request for a notice */
+#define POISON_GRACE (86400 * 1000000ll)       /* us beyond its time that mail may still end its agents */
 
 /* ---- expiry ---- */
 
@@ -23,7 +26,10 @@ static void expire(struct message *m)
 	if (q->soft_bounce)
 		return;
 	for (size_t i = 0; i < m->f.n; i++) {
-		if (m->pass[i].state != PASS_LATER || m->f.rcpt[i].last < end || m->soon)
+		if (m->pass[i].state != PASS_LATER || m->f.rcpt[i].last < end)
+			continue;
+		/* An agent that died is no failed attempt, unless that is what this mail does to every agent. */
+		if (m->soon && (m->f.attempts < QMGR_SOON_TIMES || m->f.rcpt[i].last < end + POISON_GRACE))
 			continue;
 		m->pass[i].state = PASS_FAILED;
 		m->pass[i].changed = true;
@@ -44,6 +50,8 @@ static bool wants(const struct mail_rcpt *r, uint32_t bit)
 struct notice {
 	struct message *m;
 	uint8_t kind; /* enum cl_notice_kind */
+	uint8_t bit;  /* of the kind that was due */
+	bool more;    /* others need another notice */
 	size_t n;
 	uint32_t idx[];
 };
@@ -67,6 +75,8 @@ static void notice_done(void *arg, int status, struct msg *reply)
 	if (good) {
 		for (size_t i = 0; i < n->n; i++)
 			told(m, n->idx[i]);
+		if (n->more)
+			m->notices &= (uint8_t)~n->bit;
 	} else {
 		log_warn("%s: the notice to its sender could not be made now", m->qid);
 		m->notice_failed = true;
@@ -123,18 +133,19 @@ static void notice_send(struct notice *n, const char *to)
 	msg_out_free(&o);
 }
 
-/* The recipients of one kind that ask for it; NULL when there are none. */
+/* The recipients of one kind that ask for it, as many as one notice holds; NULL when there are none. */
 static struct notice *collect(struct message *m, uint8_t kind, enum pass_state state, uint32_t bit)
 {
 	struct notice *n = NULL;
+	size_t bytes = 0;
 	for (size_t i = 0; i < m->f.n; i++) {
+		const struct qfile_rcpt *r = &m->f.rcpt[i];
 		if (m->pass[i].state != state || m->pass[i].told)
 			continue;
 		/* A notice goes out with NOTIFY=NEVER (RFC 3461 section 6.1), but its own end is the postmaster's
 		 * business. */
 		bool ours = bit == MAIL_NOTIFY_FAILURE && (m->f.env.flags & MAIL_NOTICE);
-		if ((!ours && !wants(&m->f.rcpt[i].rcpt, bit)) ||
-		    (state == PASS_SENT && (m->pass[i].flags & DV_NO_DSN))) {
+		if ((!ours && !wants(&r->rcpt, bit)) || (state == PASS_SENT && (m->pass[i].flags & DV_NO_DSN))) {
 			told(m, (uint32_t)i);
 			continue;
 		}
@@ -142,7 +153,12 @@ static struct notice *collect(struct message *m, uint8_t kind, enum pass_state s
 			n = xcalloc(1, sizeof(*n) + m->f.n * sizeof(n->idx[0]));
 			n->m = m;
 			n->kind = kind;
+			n->bit = BIT(kind);
 		}
+		bytes += r->rcpt.addr.n + r->rcpt.orig.n + r->rcpt.orcpt.n + r->dsn.n + r->relay.n + r->text.n + 64;
+		n->more = n->n > 0 && (n->n == CL_NOTICE_RCPTS_MAX || bytes > NOTICE_BYTES);
+		if (n->more)
+			break;
 		n->idx[n->n++] = (uint32_t)i;
 	}
 	return n;
@@ -178,9 +194,14 @@ static bool next_notice(struct message *m)
 	if (!(m->notices & BIT(CL_NOTICE_FAILURE))) {
 		m->notices |= BIT(CL_NOTICE_FAILURE);
 		n = collect(m, CL_NOTICE_FAILURE, PASS_FAILED, MAIL_NOTIFY_FAILURE);
+		bool more = n && n->more;
 		if (n && null_sender) {
 			if (notice_double(n))
 				return true;
+			if (more) {
+				m->notices &= (uint8_t)~BIT(CL_NOTICE_FAILURE);
+				return next_notice(m);
+			}
 		} else if (n) {
 			notice_send(n, to);
 			return true;
@@ -197,7 +218,8 @@ static bool next_notice(struct message *m)
 		}
 	}
 	int64_t age = clock_wall_us() - m->f.env.arrival;
-	if (q->warn_time > 0 && age >= q->warn_time * 1000000 && !m->f.warned && !(m->notices & BIT(CL_NOTICE_DELAY))) {
+	if (q->warn_time > 0 && age >= q->warn_time * 1000000 && (!m->f.warned || m->warned_now) &&
+	    !(m->notices & BIT(CL_NOTICE_DELAY))) {
 		m->notices |= BIT(CL_NOTICE_DELAY);
 		n = collect(m, CL_NOTICE_DELAY, PASS_LATER, MAIL_NOTIFY_DELAY);
 		if (n) {
@@ -363,7 +385,11 @@ static void write_down(struct message *m)
 		const struct qfile_rcpt *c = &m->f.rcpt[i];
 		if (c->status != QS_WAITING || !m->pass[i].changed || c->outcome == QO_NONE)
 			continue;
-		struct qfile_result res = {(uint32_t)i, c->outcome, c->dsn, c->relay, c->text, c->last};
+		/* Reasons that change each time may not fill the file: past its share only that it failed is noted. */
+		bool room = m->f.end - m->f.content_end + r->out.n < QFILE_TEXTS_MAX;
+		if (!room && c->outcome != QO_FAILED)
+			continue;
+		struct qfile_result res = {(uint32_t)i, c->outcome, c->dsn, c->relay, room ? c->text : SV(""), c->last};
 		(void)qrec_result_put(&r->out, &res);
 	}
 	if (m->warned_now)

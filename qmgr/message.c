@@ -242,7 +242,9 @@ struct load {
 static void load_run(struct ev_work *w)
 {
 	struct load *l = container_of(w, struct load, work);
-	int fd = spool_open_file(&l->spool, l->m->qid, O_RDONLY, &l->err);
+	/* For writing: where nothing can be noted (a file system that turned read-only), the same mail would go out
+	 * again and again. */
+	int fd = spool_open_file(&l->spool, l->m->qid, O_RDWR, &l->err);
 	l->status = fd;
 	if (fd < 0)
 		return;
@@ -278,10 +280,12 @@ static void load_failed(struct message *m, const struct load *l)
 		qindex_del(q->index, sv_str(m->qid));
 	} else {
 		/* Carried by an agent, or unreadable for now: the row (or the next scan) brings it back. */
-		if (!l->locked)
+		int64_t wait = l->locked ? QMGR_LOCKED : (int64_t)q->run_delay;
+		if (l->locked)
+			scan_retry(q);
+		else if (l->status < 0)
 			log_warn("%s: %s", m->qid, l->err.text);
-		qindex_due_now(q->index, sv_str(m->qid), clock_wall() + QMGR_LOCKED);
-		scan_retry(q);
+		qindex_due_now(q->index, sv_str(m->qid), clock_wall() + wait);
 	}
 	message_free(m);
 }

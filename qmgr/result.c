@@ -213,6 +213,11 @@ void result_on_msg(void *arg, struct msg *msg)
 			log_warn("%s: transport %s reports a recipient that it was not given", m->qid, t->name);
 			continue;
 		}
+		if (r.rcpt[i].status == DV_EXPANDED && strcmp(t->class, "local") != 0) {
+			/* Who talks to other hosts has no say in who else gets the mail. */
+			log_warn("%s: transport %s wants to name recipients", m->qid, t->name);
+			continue;
+		}
 		dsn = r.rcpt[i].dsn;
 		text = r.rcpt[i].text;
 		apply(dv, &r.rcpt[i]);

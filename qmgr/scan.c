@@ -97,7 +97,12 @@ static void rescan_due(struct ev_timer *t)
 void scan_start(struct qmgr *q)
 {
 	ev_timer_start(q->ev, &q->rescan, q->run_delay * 1000, rescan_due);
-	if (q->scan || q->stopped)
+	if (q->stopped)
+		return;
+	/* The clock may have gone back: nothing is due later than the longest wait from now. */
+	qindex_due_now(
+	    q->index, SV(""), clock_wall() + (q->backoff_max > q->backoff_min ? q->backoff_max : q->backoff_min));
+	if (q->scan)
 		return;
 	q->scan = xcalloc(1, sizeof(*q->scan));
 	q->scan->q = q;

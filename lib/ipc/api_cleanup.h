@@ -58,6 +58,7 @@ bool cl_discard_get(struct msg *m, struct sv *qid);
  * CL_NOTICE (qmgr) + read-only descriptor of the original -> cl_done with the queue id of the notice.
  * The notice goes to `to`, from the null sender, or from the double-bounce address for CL_NOTICE_DOUBLE.
  */
+#define CL_NOTICE_RCPTS_MAX 1000 /* recipients that one notice lists: more need another one */
 enum cl_notice_kind { CL_NOTICE_FAILURE = 1, CL_NOTICE_DELAY, CL_NOTICE_SUCCESS, CL_NOTICE_DOUBLE };
 struct cl_notice_rcpt {
 	struct mail_rcpt rcpt;
