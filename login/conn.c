@@ -138,7 +138,8 @@ static void handle_input(struct login_conn *c)
 		if (c->phase == PHASE_CLOSED)
 			return;
 	}
-	if (stream_eof(c->s))
+	/* Half a command that will never be whole ends here too. */
+	if (stream_eof(c->s) || (stream_ended(c->s) && (c->phase == PHASE_COMMAND || c->phase == PHASE_RESPONSE)))
 		conn_close(c);
 }
 
