@@ -324,14 +324,16 @@ static void rcpt_checked(struct session *s)
 /* "QUEUEID: client=host[addr], sasl_method=PLAIN, sasl_username=alice", or what pickup logs. */
 void log_client(struct session *s)
 {
-	const char *qid = s->txn->item.qid;
+	const char *qid = s->txn->item.qid, *client = namaddr(s);
+	struct log_field fields[] = {{"CLIENT", sv_str(client)}, {"SASL_USERNAME", sv_str(s->sasl_user)}};
 
 	if (s->local)
 		log_qid(qid, "uid=%u from=<" SV_FMT ">", s->uid, SV_ARG(s->txn->sender));
 	else if (s->sasl_user != NULL)
-		log_qid(qid, "client=%s, sasl_method=%s, sasl_username=%s", namaddr(s), s->sasl_method, s->sasl_user);
+		log_line(LOG_LVL_INFO, qid, fields, 2, "client=%s, sasl_method=%s, sasl_username=%s", client,
+		    s->sasl_method, s->sasl_user);
 	else
-		log_qid(qid, "client=%s", namaddr(s));
+		log_line(LOG_LVL_INFO, qid, fields, 1, "client=%s", client);
 }
 
 static void rcpt_stored(struct session *s)
