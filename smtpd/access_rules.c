@@ -251,6 +251,16 @@ static enum verdict lookup_failure(struct access_ctx *c, struct sv addr)
 	return access_refuse(c, 451, "4.3.0", "<" SV_FMT ">: Temporary lookup failure", SV_ARG(addr));
 }
 
+/* "user%elsewhere@relayed.example": the next host may read a local part like this as an address of its own, and relay
+ * what we hand it because it trusts us.  What our own tables make of it is not asked. */
+static bool leads_on(struct sv addr)
+{
+	struct sv local, dom;
+
+	smtp_path_split(addr, &local, &dom);
+	return sv_chr(local, '@') >= 0 || sv_chr(local, '%') >= 0 || sv_chr(local, '!') >= 0;
+}
+
 /* Do we deliver or relay for this recipient's domain?  VERDICT_PERMIT yes, DUNNO no, REJECT cannot tell, WAIT. */
 static enum verdict auth_destination(struct access_ctx *c)
 {
@@ -266,6 +276,8 @@ static enum verdict auth_destination(struct access_ctx *c)
 		    "<" SV_FMT ">: Recipient address rejected: Bad recipient address syntax", SV_ARG(recipient(c)));
 	if (f->cls == 0)
 		return lookup_failure(c, recipient(c));
+	if (f->cls != MAIL_CLASS_LOCAL && leads_on(f->canon))
+		return VERDICT_DUNNO;
 	return f->cls >= MAIL_CLASS_LOCAL && f->cls <= MAIL_CLASS_RELAY ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
@@ -377,20 +389,43 @@ static enum verdict check_helo(struct access_ctx *c)
 	return table(c, &k, "Helo command", helo(c));
 }
 
-static enum verdict check_sender(struct access_ctx *c)
+/* The address that mail will be from or for: tables are asked for it, so that "user%example.com@us" is no way around
+ * what they say of user@example.com.  VERDICT_PERMIT: *out is there. */
+static enum verdict meant(struct access_ctx *c, struct sv addr, struct sv *out)
+{
+	struct fact *f;
+
+	*out = addr;
+	if (addr.n == 0)
+		return VERDICT_PERMIT;
+	f = fact_address(c->s, addr);
+	if (f == NULL)
+		return VERDICT_WAIT;
+	if (f->canon.n > 0)
+		*out = f->canon;
+	return f->canon.n > 0 || f->status == ERR_SYNTAX ? VERDICT_PERMIT : lookup_failure(c, addr);
+}
+
+static enum verdict check_mail(struct access_ctx *c, struct sv addr, const char *kind)
 {
 	struct access_keys k;
+	struct sv key;
+	enum verdict v = addr.p != NULL ? meant(c, addr, &key) : VERDICT_DUNNO;
 
-	access_keys_mail(&k, sender(c), c->s->g->conf.delimiter);
-	return table(c, &k, "Sender address", sender(c));
+	if (v != VERDICT_PERMIT)
+		return v;
+	access_keys_mail(&k, key, c->s->g->conf.delimiter);
+	return table(c, &k, kind, addr);
+}
+
+static enum verdict check_sender(struct access_ctx *c)
+{
+	return check_mail(c, sender(c), "Sender address");
 }
 
 static enum verdict check_rcpt(struct access_ctx *c)
 {
-	struct access_keys k;
-
-	access_keys_mail(&k, recipient(c), c->s->g->conf.delimiter);
-	return table(c, &k, "Recipient address", recipient(c));
+	return check_mail(c, recipient(c), "Recipient address");
 }
 
 static enum verdict check_sasl(struct access_ctx *c)
@@ -431,10 +466,15 @@ static enum verdict login_mismatch(struct access_ctx *c, bool authenticated, boo
 	struct sv tables = sv_str(conf(c)->login_maps), table,
 		  user = sv_str(c->s->sasl_user != NULL ? c->s->sasl_user : "");
 	struct access_keys k;
+	struct sv address;
+	enum verdict v;
 
 	if (sender(c).n == 0 || (user.n > 0 ? !authenticated : !stranger))
 		return VERDICT_DUNNO;
-	access_keys_login(&k, sender(c), conf(c)->delimiter);
+	v = meant(c, sender(c), &address);
+	if (v != VERDICT_PERMIT)
+		return v;
+	access_keys_login(&k, address, conf(c)->delimiter);
 	while (sv_token(&tables, " \t\r\n,", &table)) {
 		CLEANUP(freep) char *name = sv_dup(table);
 		struct fact *f = fact_access(c->s, name, k.key, k.n);

@@ -64,6 +64,25 @@ def test_login_maps():
     s.quit()
 
 
+def test_routed():
+    """A local part that another host may read as an address opens no way through us, nor around the tables."""
+    for rcpt in ("x%evil.test@relayed.test", '"x@evil.test"@relayed.test', "evil.test!x@relayed.test",
+                 "x%evil.test@mail.example.test", '"x@evil.test"@localhost', "@localhost:x@evil.test"):
+        check(rcpt, "Relay access denied" in refusal(rcpt=rcpt, source=STRANGER))
+    check("relayed", refusal(rcpt="x@relayed.test", source=STRANGER) == "250 2.1.5 Ok")
+    check("our own clients may", refusal(rcpt="x%evil.test@relayed.test") == "250 2.1.5 Ok")
+    for sender in ("bad%spam.test@mail.example.test", '"bad@spam.test"@mail.example.test',
+                   "spam.test!bad@mail.example.test"):
+        check(sender, refusal(sender).startswith("554 5.7.1 "))
+    for sender in ("user1@example.test", "user1%example.test@mail.example.test",
+                   '"user1@example.test"@mail.example.test'):
+        check(sender, "not logged in" in refusal(sender, source=STRANGER))
+    s = m.submission()
+    s.mail("user0%example.test@mail.example.test")
+    check("own address in another form", s.rcpt("user1@example.test")[0] == 250)
+    s.quit()
+
+
 TABLE = """spam.test REJECT go away
 good@spam.test OK
 late.test 450 4.2.0 come back
@@ -77,11 +96,12 @@ if __name__ == "__main__":
     table = os.path.join(m.dir, "etc", "access")
     m.params = {
         "mynetworks": "127.0.0.1/32",
+        "relay_domains": "relayed.test",
         "smtpd_client_connection_count_limit": "3",
         "smtpd_client_restrictions": "check_client_access lmdb:%s.client" % table,
         "smtpd_helo_restrictions": "reject_invalid_helo_hostname check_helo_access lmdb:%s.helo" % table,
         "smtpd_sender_restrictions":
-            "reject_non_fqdn_sender reject_authenticated_sender_login_mismatch check_sender_access lmdb:%s" % table,
+            "reject_non_fqdn_sender reject_sender_login_mismatch check_sender_access lmdb:%s" % table,
         "smtpd_sender_login_maps": "lmdb:%s.login" % table}
     os.makedirs(os.path.dirname(table))
     postmap = os.path.join(os.environ["MERPATI_BUILD"], "bin", "postmap")
@@ -91,4 +111,4 @@ if __name__ == "__main__":
             f.write(text)
         check("postmap", os.system("%s lmdb:%s%s" % (postmap, table, name)) == 0)
     with m:
-        main(test_tables, test_names, test_connections, test_login_maps)
+        main(test_tables, test_names, test_connections, test_login_maps, test_routed)
