@@ -144,6 +144,11 @@ void log_flush(void)
 	}
 }
 
+int log_wait_ms(void)
+{
+	return self.count > 0 ? LOG_RETRY_MS : -1;
+}
+
 static void emit(enum log_level level, const char *qid, const struct log_field *fields, size_t nfields, struct sv text)
 {
 	struct buf b = BUF_INIT(8 * LOG_LINE_MAX);

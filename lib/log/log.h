@@ -31,12 +31,14 @@ enum log_sink {
 void log_open(const char *ident, enum log_sink sink, int fd);
 void log_set_verbose(bool on); /* debug lines on or off */
 void log_flush(void);	       /* tries again to send what waits; the loop calls it */
+int log_wait_ms(void);	       /* for the loop: LOG_RETRY_MS while lines wait for a slow reader, else -1 */
 const char *log_ident(void);
 int log_fd(void); /* the sink's descriptor, which a child that closes all others keeps; -1: none */
 
 /* qid may be NULL.  A line longer than LOG_LINE_MAX is cut. */
 #define LOG_LINE_MAX 2000
 #define LOG_RING_LINES 200
+#define LOG_RETRY_MS 100
 void log_line(enum log_level level, const char *qid, const struct log_field *fields, size_t nfields, const char *fmt,
     ...) ATTR_PRINTF(5, 6);
 
