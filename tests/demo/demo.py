@@ -142,13 +142,13 @@ resolver_forward = {dns}
         self.tool("merpati", "user", "add", "--from", "/dev/stdin", input="%s:secret\n" % address)
 
     def start(self, offset=0):
+        self.running = True  # one that fails to start may leave processes too
         self.tool("merpati", "start", "--clock-offset", str(offset))
-        self.running = True
 
     def stop(self):
         if self.running:
-            self.tool("merpati", "stop")
             self.running = False
+            self.tool("merpati", "stop", check_status=False)
 
     def log(self):
         try:
@@ -279,11 +279,11 @@ def play(build, top):
         b.net.join(dns)
         server = name_server(dns, top)
         show(dns.run("dig", "+noall", "+answer", "@" + DNS_IP, "b.org", "MX"))
-        for host, user in ((a, "alice@a.org"), (b, "robert@b.org")):
-            host.add_user(user)
-            host.start()
-        tell("Both hosts run: smtpd, cleanup, qmgr, smtp, local, login, imapd, pop3d ... each under its own identity.")
         try:
+            for host, user in ((a, "alice@a.org"), (b, "robert@b.org")):
+                host.add_user(user)
+                host.start()
+            tell("Both hosts run: smtpd, cleanup, qmgr, smtp, local, login, imapd, pop3d ... each under its own identity.")
             scenes(a, b)
         except Exception:
             for host in (a, b):
