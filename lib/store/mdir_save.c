@@ -37,12 +37,37 @@ static int join(char *path, size_t size, const char *folder, const char *part, c
 	return 0;
 }
 
+/* File systems whose fsync of a file carries the name that it was just given (README). */
+static bool sync_carries_name(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	return fs.f_type == 0xEF53 /* ext4 */ || fs.f_type == 0x58465342 /* xfs */ ||
+	       fs.f_type == 0x9123683E /* btrfs */;
+}
+
+/* Where the sync of a file does not carry its name: makes the names in a folder durable. */
+static int sync_names(const char *folder, struct err *err)
+{
+	CLEANUP(fd_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* A folder that may be written and not read is as durable as its file system makes it. */
+	if (fd < 0 ? errno == EACCES : sync_carries_name(fd))
+		return 0;
+	return fd < 0 || fsync(fd) < 0 ? err_sys(err, "cannot sync folder %s", folder) : 0;
+}
+
 /* Makes one folder; being there already is fine. */
 static int make_dir(const char *path, struct err *err)
 {
-	if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
-		return err_sys(err, "cannot create folder %s", path);
-	return 0;
+	char up[MDIR_SAVE_PATH_MAX + 16];
+
+	if (mkdir(path, DIR_MODE) < 0)
+		return errno == EEXIST ? 0 : err_sys(err, "cannot create folder %s", path);
+	snprintf(up, sizeof(up), "%s/..", path);
+	return sync_names(up, err);
 }
 
 /* Makes the folder, its parents behind base_len, and its three parts. */
@@ -326,22 +351,13 @@ int mdir_save_link(const struct mdir_save *s, const char *folder, size_t base_le
 			return rc;
 		rc = link(s->path, path);
 	}
-	if (rc == 0)
-		return 0;
+	if (rc == 0) { /* the sync of the file may carry this name too */
+		*strrchr(path, '/') = '\0';
+		return sync_names(path, err);
+	}
 	if (errno == EEXIST || errno == EXDEV || errno == EMLINK || errno == EPERM || errno == ENOENT)
 		return err_set(err, ERR_UNSUPPORTED, "cannot link into %s", folder); /* mdir_save_write looks closer */
 	return err_sys(err, "cannot link into %s", folder);
-}
-
-/* File systems whose fsync of a file carries the name that it was just given (README). */
-static bool sync_carries_name(int fd)
-{
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs) < 0)
-		return false;
-	return fs.f_type == 0xEF53 /* ext4 */ || fs.f_type == 0x58465342 /* xfs */ ||
-	       fs.f_type == 0x9123683E /* btrfs */;
 }
 
 int mdir_save_sync(struct mdir_save *s, struct err *err)
