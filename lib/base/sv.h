@@ -68,7 +68,9 @@ ssize_t sv_find(struct sv s, struct sv needle); /* index of the first occurrence
 
 static inline struct sv sv_skip(struct sv s, size_t n) /* without the first n bytes */
 {
-	return n >= s.n ? (struct sv){s.p + s.n, 0} : (struct sv){s.p + n, s.n - n};
+	if (n > s.n)
+		n = s.n;
+	return n > 0 ? (struct sv){s.p + n, s.n - n} : s; /* NULL + 0 is undefined in C */
 }
 
 static inline struct sv sv_head(struct sv s, size_t n) /* at most the first n bytes */

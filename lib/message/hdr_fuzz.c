@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t step = size > 0 ? data[0] % 61 + 1 : 1, at = 0;
-	struct sv text = size > 0 ? sv_of((const char *)data + 1, size - 1) : SV_NONE, whole = text, left = SV_NONE, id;
+	struct sv text = size > 0 ? sv_of((const char *)data + 1, size - 1) : SV(""), whole = text, left = SV_NONE, id;
 	struct buf out = BUF_INIT(1 << 22);
 	struct hdr_reader r;
 	struct hdr_field f, g;
