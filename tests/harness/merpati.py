@@ -79,7 +79,7 @@ class Instance:
         return self
 
     def __exit__(self, kind, value, trace):
-        if kind is not None:
+        if kind is not None and not (kind is SystemExit and not value.code):  # main() ends with sys.exit(0)
             self.show_log()
         self.close()
         return False
