@@ -51,6 +51,16 @@ static void done(struct login_conn *c, const struct au_done *d)
 		relay_begin(c);
 }
 
+/* auth forgets the conversation, so that this connection may begin another. */
+static void tell_abort(const struct login_conn *c)
+{
+	struct msg_out m = MSG_OUT_INIT;
+
+	au_abort_encode(&m, c->number);
+	peer_send(login.auth, AU_ABORT, &m);
+	msg_out_free(&m);
+}
+
 static void on_answer(void *arg, int status, struct msg *reply)
 {
 	struct login_conn *c = arg;
@@ -59,6 +69,8 @@ static void on_answer(void *arg, int status, struct msg *reply)
 	bool temporary;
 
 	c->call = 0;
+	if (status == ERR_TIMEOUT)
+		tell_abort(c);
 	if (status)
 		failed(c, true, sv_str(status == ERR_TIMEOUT ? "auth does not answer" : "auth is not there"));
 	else if (reply->type == AU_MORE && au_more_decode(reply, &text))
@@ -123,15 +135,10 @@ void sasl_plain(struct login_conn *c, struct sv user, struct sv password)
 
 void sasl_give_up(struct login_conn *c)
 {
-	struct msg_out m = MSG_OUT_INIT;
-
 	if (c->call)
 		peer_cancel(login.auth, c->call);
-	if (c->call || c->phase == PHASE_RESPONSE) {
-		au_abort_encode(&m, c->number);
-		peer_send(login.auth, AU_ABORT, &m);
-		msg_out_free(&m);
-	}
+	if (c->call || c->phase == PHASE_RESPONSE)
+		tell_abort(c);
 	c->call = 0;
 }
 

@@ -89,10 +89,18 @@ static void drop(struct session *s)
 		s->mode = MODE_COMMAND;
 }
 
-void auth_abort(struct session *s)
+/* auth forgets the conversation, so that this client may begin another. */
+static void tell_abort(const struct session *s)
 {
 	struct msg_out m = MSG_OUT_INIT;
 
+	au_abort_encode(&m, s->id);
+	peer_send(s->g->auth, AU_ABORT, &m);
+	msg_out_free(&m);
+}
+
+void auth_abort(struct session *s)
+{
 	if (s->mechs_call != 0)
 		peer_cancel(s->g->auth, s->mechs_call);
 	s->mechs_call = 0;
@@ -101,11 +109,8 @@ void auth_abort(struct session *s)
 		return;
 	if (s->sasl->call != 0)
 		peer_cancel(s->g->auth, s->sasl->call);
-	if (s->sasl->started) {
-		au_abort_encode(&m, s->id);
-		peer_send(s->g->auth, AU_ABORT, &m);
-		msg_out_free(&m);
-	}
+	if (s->sasl->started)
+		tell_abort(s);
 	drop(s);
 }
 
@@ -166,6 +171,8 @@ static void on_answer(void *arg, int status, struct msg *m)
 	s->sasl->call = 0;
 	s->resume = NULL;
 	if (status != 0) {
+		if (status == ERR_TIMEOUT)
+			tell_abort(s);
 		s->sasl->started = false;
 		failure(s, true, SV("connection lost to authentication server"));
 	} else if (m->type == AU_MORE && au_more_decode(m, &text)) {

@@ -55,6 +55,8 @@ int peer_send(struct peer *p ATTR_UNUSED, uint16_t type, const struct msg_out *m
 {
 	if (type == CL_DISCARD)
 		fake.discards++;
+	if (type == AU_ABORT)
+		fake.aborts++;
 	return 0;
 }
 
@@ -205,7 +207,8 @@ uint32_t peer_call(
 	struct fake_call *c = xcalloc(1, sizeof(*c));
 	struct msg m = {.type = type, .body = buf_sv(&out->b)};
 	bool down = (strcmp(p->program, "cleanup") == 0 && fake.cleanup_down) ||
-		    (strcmp(p->program, "rewrite") == 0 && fake.rewrite_down);
+		    (strcmp(p->program, "rewrite") == 0 && fake.rewrite_down) ||
+		    (strcmp(p->program, "auth") == 0 && fake.auth_down);
 
 	c->reply = (struct msg_out)MSG_OUT_INIT;
 	c->done = done;

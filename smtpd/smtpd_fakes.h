@@ -14,8 +14,8 @@ struct fakes {
 	struct fake_call *calls;
 	uint32_t last_id;
 	int client, sessions;
-	bool cleanup_down, rewrite_down, auth_fails;
-	unsigned commits, discards;
+	bool cleanup_down, rewrite_down, auth_down, auth_fails;
+	unsigned commits, discards, aborts;
 	int spool[FAKE_SPOOLS]; /* descriptors handed out, by number of the queue id */
 	char committed[65536], envelope[4096];
 	unsigned next_qid;

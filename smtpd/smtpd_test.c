@@ -312,6 +312,11 @@ static void test_auth(void **state ATTR_UNUSED)
 	fake.auth_fails = true;
 	talk("AUTH PLAIN AGEAYg==\r\n", "535 5.7.8 Error: authentication failed: credentials not accepted\r\n");
 	fake.auth_fails = false;
+	fake.aborts = 0;
+	fake.auth_down = true; /* no answer in time: auth is told, so that it takes this client's next try */
+	talk("AUTH PLAIN AGEAYg==\r\n", "454 4.7.0 Temporary authentication failure: please try again\r\n");
+	assert_int_equal(fake.aborts, 1);
+	fake.auth_down = false;
 	talk("AUTH PLAIN\r\n", "334 \r\n");
 	talk("AGEAYg==\r\n", "235 2.7.0 Authentication successful\r\n");
 	talk("AUTH PLAIN\r\n", "503 5.5.1 Error: already authenticated\r\n");

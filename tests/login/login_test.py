@@ -320,6 +320,23 @@ def auth_down(m):
     wait_for("logins after auth died", works)
 
 
+def auth_slow():
+    """auth answers too late: the client may try again on the same connection, and nobody else's login is cut off."""
+    with Instance(users=2) as m:
+        auth = m.pids("auth")[-1]
+        imap = m.raw("imap", 60)
+        imap.line()
+        os.kill(auth, signal.SIGSTOP)
+        try:
+            imap.send("a LOGIN user0@example.test secret\r\n")
+            check("UNAVAILABLE", "[UNAVAILABLE]" in imap.line())
+            imap.send("b LOGIN user0@example.test secret\r\n")
+        finally:
+            os.kill(auth, signal.SIGCONT)
+        check("the second try", "b OK" in imap.line())
+        check("auth took it for no mistake", "out of order" not in m.log())
+
+
 def keyd_down(m):
     """keyd killed: handshakes work again in a moment, with the contexts that login has."""
     for pid in m.pids("keyd"):
@@ -410,4 +427,4 @@ def all_of_it():
 
 
 if __name__ == "__main__":
-    main(all_of_it)
+    main(all_of_it, auth_slow)
