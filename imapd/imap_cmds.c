@@ -209,8 +209,8 @@ enum imap_literal imap_literal(struct imap *s, struct sv prefix, uint64_t size, 
 	struct imap_lex l;
 	struct sv tag, name;
 	imap_lex_init(&l, prefix, &s->arena);
-	if (imap_lex_tag(&l, &tag) && imap_lex_sp(&l) && imap_lex_atom(&l, &name) && sv_ieqs(name, "APPEND") &&
-	    imap_lex_sp(&l)) {
+	if (imap_lex_tag(&l, &tag) && tag.n <= IMAP_TAG_MAX && imap_lex_sp(&l) && imap_lex_atom(&l, &name) &&
+	    sv_ieqs(name, "APPEND") && imap_lex_sp(&l)) {
 		uint64_t ahead;
 		bool plus;
 		struct imap_lex at = l;
