@@ -179,6 +179,9 @@ int mbox_append(const struct lc_mbox *req, struct err *err)
 		return err_sys(err, "cannot open %s", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_DENIED, "%s is not a regular file", path);
+	/* In a folder where others may make files, one of them could have made this one, to read what comes. */
+	if (sv_eqs(req->what, "mailbox") && st.st_uid != geteuid())
+		return err_set(err, ERR_DENIED, "%s belongs to somebody else", path);
 	if (st.st_nlink > 1)
 		return err_set(err, ERR_DENIED, "%s has several names", path);
 	rc = lock_both(fd, lock, &dotted, err);

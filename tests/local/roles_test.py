@@ -326,6 +326,14 @@ def check_parameters(s, q):
     assert read(me + "/got") == b"x cmd %s\n" % me.encode()
     user("box@example.test", 3, mailbox=base + "/box")
     assert deliver(q, ["box@example.test"])[0] == (SENT, "2.0.0", "delivered to mailbox", [])
+    if root:  # somebody was there first
+        os.close(os.open(base + "/taken", os.O_CREAT | os.O_WRONLY, 0o600))
+        os.chmod(base + "/taken", 0o666)
+        os.chown(base + "/taken", UID + 1, GID)
+        user("taken@example.test", 3, mailbox=base + "/taken")
+        status, _, text, _ = deliver(q, ["taken@example.test"])[0]
+        assert status == DEFERRED and "belongs to somebody else" in text, (status, text)
+        assert os.stat(base + "/taken").st_size == 0
     got = deliver(q, ["box@example.test"], MESSAGE + b"x" * 2000)[0]
     assert got[:2] == (BOUNCED, "5.2.2"), got
     assert read(base + "/box").count(b"\nDelivered-To: box@example.test\n") == 1
