@@ -169,7 +169,7 @@ static void bounds(const struct search *q, size_t *from, size_t *to)
 	*from = 0;
 	*to = mailbox_count(q->s->mb);
 	for (const struct imap_crit *k = q->q.root->child; k != NULL; k = k->next) {
-		size_t lo = 0, hi = *to;
+		size_t lo = 0, hi;
 		if (k->negate || (k->type != IMAP_C_SEQ && k->type != IMAP_C_UID))
 			continue;
 		if (k->set.n == 0) {

@@ -95,7 +95,7 @@ void cmd_store(struct imap *s, struct imap_lex *l)
 void cmd_expunge(struct imap *s, struct imap_lex *l)
 {
 	struct imap_list list = {0};
-	struct sv set;
+	struct sv set = {0};
 	struct err err;
 	if (s->uid) {
 		if (!imap_lex_sp(l) || !imap_lex_set(l, &set) || !imap_lex_end(l)) {
