@@ -170,7 +170,7 @@ static int eval_relation(struct expand *x, struct sv *s, unsigned depth, bool *t
 	CLEANUP(buf_freep) struct buf left = BUF_INIT(x->out->max);
 	CLEANUP(buf_freep) struct buf right = BUF_INIT(x->out->max);
 	const struct relation *rel = NULL;
-	int cmp;
+	int cmp = 0;
 	int r = expand_operand(x, s, depth, &left);
 	if (r < 0)
 		return r;
@@ -203,6 +203,7 @@ static int find_value(struct expand *x, struct sv name, struct sv *value)
 	if (++x->steps > CONF_EXPAND_STEPS)
 		return err_set(x->err, ERR_LIMIT, "more than %d names in one value", CONF_EXPAND_STEPS);
 	if (!x->lookup) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): who has no lookup has name */
 		x->name(x->ctx, name);
 		return 0;
 	}
@@ -222,7 +223,7 @@ static int put_value(struct expand *x, struct sv value, unsigned depth, struct b
 static int expand_braced(struct expand *x, struct sv in, unsigned depth, struct buf *out)
 {
 	struct sv s = skip_space(in), value = SV(""), yes, no;
-	bool truth = false, given;
+	bool truth = false, given = false;
 	bool relation = s.n > 0 && s.p[0] == '{';
 	int r;
 	if (relation) {

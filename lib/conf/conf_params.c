@@ -131,7 +131,7 @@ static char default_unit(const struct conf_param *p)
 
 static int check_number(const struct conf_param *p, struct sv value, int64_t *num, char *why)
 {
-	int64_t v;
+	int64_t v = 0;
 	int r;
 	if (p->type == CONF_TIME) {
 		uint64_t seconds;

@@ -94,10 +94,10 @@ static void fields_come_back(void **state ATTR_UNUSED)
 	struct msg_out o = MSG_OUT_INIT;
 	struct msg m = {0};
 	struct sv s = SV("keep");
-	uint64_t u;
+	uint64_t u = 0;
 	uint32_t u32 = 4;
-	int64_t i;
-	bool t;
+	int64_t i = 0;
+	bool t = false;
 	put_u64(&o, UINT64_MAX);
 	put_i64(&o, -3);
 	put_sv(&o, sv_of("a\0b", 3));

@@ -316,7 +316,7 @@ static uint32_t count_lf(struct sv s, uint32_t *without_cr)
 
 int summary_prefix(struct sv record, struct sv prefix, struct buf *out, struct err *err)
 {
-	struct summary s;
+	struct summary s = {0};
 	int r = summary_decode(record, &s, err);
 	if (r != 0)
 		return r;

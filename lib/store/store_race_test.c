@@ -49,8 +49,8 @@ static int session(const char *dir, int number)
 		uint32_t idx[3];
 
 		for (size_t i = 0; n && i < ARRAY_LEN(idx); i++)
-			idx[i] = (uint32_t)((size_t)rand() % n);
-		if (n && mailbox_store(mb, idx, ARRAY_LEN(idx), rand() % 2 ? MB_ADD : MB_REMOVE, 1u << number, 0, NULL))
+			idx[i] = (uint32_t)((size_t)random() % n);
+		if (n && mailbox_store(mb, idx, ARRAY_LEN(idx), random() % 2 ? MB_ADD : MB_REMOVE, 1u << number, 0, NULL))
 			return 2;
 		if (n)
 			mailbox_summary_put(mb, idx[0], SV("some bytes"));
@@ -86,7 +86,7 @@ static void several_sessions(void **state)
 	for (int i = 0; i < SESSIONS; i++) {
 		pid[i] = fork();
 		if (!pid[i]) {
-			srand((unsigned)i + 1);
+			srandom((unsigned)i + 1);
 			_exit(session(dir, i));
 		}
 	}
@@ -173,7 +173,7 @@ static void rename_for_ever(const char *dir)
 		while (d && (e = readdir(d))) {
 			size_t n = strlen(e->d_name);
 
-			if (e->d_name[0] == '.' || rand() % 3)
+			if (e->d_name[0] == '.' || random() % 3)
 				continue;
 			snprintf(from, sizeof(from), "%s/%s", cur, e->d_name);
 			snprintf(to, sizeof(to), "%sS", from);

@@ -187,7 +187,7 @@ int tls_ctx_client(const struct tls_conf *conf, struct tls_ctx **out, struct err
 	const char *file = conf->ca_file && *conf->ca_file ? conf->ca_file : NULL;
 	const char *path = conf->ca_path && *conf->ca_path ? conf->ca_path : NULL;
 	struct tls_ctx *ctx;
-	SSL_CTX *ssl;
+	SSL_CTX *ssl = NULL;
 	int r;
 
 	r = ssl_ctx_new(conf, false, &ssl, err);
