@@ -19,7 +19,7 @@ static void make_cert(const char *dir, const char *name, const char *cn)
 		      "-addext subjectAltName=DNS:%s -keyout %s/%s.key -out %s/%s.crt 2>%s/log",
 		cn, cn, dir, name, dir, name, dir);
 
-	assert_int_equal(system(cmd), 0);
+	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): a test */
 	free(cmd);
 }
 

@@ -195,7 +195,7 @@ static int message_fd(const struct lc_command *req, struct err *err)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(err, "cannot keep the message");
 	out = fd;
-	fd = -1;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): so that CLEANUP does not close it */
 	return out;
 }
 
