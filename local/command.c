@@ -258,7 +258,7 @@ ATTR_NORETURN static void run_it(const struct exec *x, int in, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0 && chdir(x->home) == 0) {
+	if (x->argv[0] && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0 && chdir(x->home) == 0) {
 		execve(x->argv[0], x->argv, x->envp);
 		if (errno == ENOENT)
 			_exit(127);

@@ -39,7 +39,7 @@ int lines_open(struct lines *l, const char *path, mode_t mode, const char *host,
 
 int lines_reopen(struct lines *l, struct err *err)
 {
-	bool regular;
+	bool regular = false;
 	int fd;
 
 	if (!l->regular) /* a terminal or a pipe has no new file behind its name */
