@@ -20,16 +20,28 @@ static void add_pair(struct access_keys *k, struct sv a, struct sv b)
 	add(k, sv_of(to, a.n + b.n));
 }
 
+/* The domain above; false when there is none. */
+static bool parent(struct sv *host)
+{
+	ssize_t dot = host->n > 0 && host->p[0] != '[' ? sv_chr(sv_skip(*host, 1), '.') : -1;
+
+	if (dot >= 0)
+		*host = sv_skip(*host, (size_t)dot + 2);
+	return dot >= 0;
+}
+
+/* A name of very many labels must not push the domains at its end, which tables name, out of the list. */
 static void add_domain(struct access_keys *k, struct sv host)
 {
-	while (host.n > 0) {
-		add(k, host);
-		if (host.p[0] == '[')
-			return;
-		ssize_t dot = sv_chr(sv_skip(host, 1), '.');
-		if (dot < 0)
-			return;
-		host = sv_skip(host, (size_t)dot + 2);
+	struct sv up = host;
+	size_t levels = 0;
+
+	while (parent(&up))
+		levels++;
+	add(k, host);
+	while (parent(&host)) {
+		if (levels-- <= ACCESS_LEVELS_MAX)
+			add(k, host);
 	}
 }
 

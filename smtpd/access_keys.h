@@ -5,6 +5,7 @@
 #include "base/sv.h"
 
 #define ACCESS_KEYS_MAX 90
+#define ACCESS_LEVELS_MAX 64 /* parent domains of a name that are looked for: the shortest */
 #define ACCESS_KEY_TEXT 4096 /* bytes of keys that are not pieces of the input */
 
 /* Views point into the input or into `text`. */

@@ -386,6 +386,15 @@ static void test_keys(void **state ATTR_UNUSED)
 	assert_int_equal(k.n, ARRAY_LEN(host));
 	for (size_t i = 0; i < k.n; i++)
 		assert_true(sv_eqs(k.key[i], host[i]));
+	/* No name is so long that the end of it, which tables name, is not looked for. */
+	char deep[260] = "u@";
+	size_t n = 2;
+	while (n < 240)
+		n += (size_t)snprintf(deep + n, sizeof(deep) - n, "a.");
+	snprintf(deep + n, sizeof(deep) - n, "b.org");
+	access_keys_mail(&k, sv_str(deep), "+");
+	assert_true(k.n >= 4 && sv_eqs(k.key[k.n - 3], "b.org") && sv_eqs(k.key[k.n - 2], "org"));
+	assert_true(sv_eqs(k.key[k.n - 1], "u@"));
 }
 
 static void test_rules(void **state ATTR_UNUSED)
