@@ -137,7 +137,8 @@ static const char main_cf[] =
     "message_size_limit = 6\n"
     "my_own = $mydomain\n"
     "mydestination = $my_own\n"
-    "smtpd_recipient_restrictions = check_client_access hash:/etc/access, inet:foo:bar inline:{a=b, c=d}\n";
+    "smtpd_recipient_restrictions = check_client_access hash:/etc/access, inet:foo:bar inline:{a=b, c=d}\n"
+    "smtp_sasl_password_maps = inline:{relay=user:secret}\n";
 
 static struct maincf *parse(const char *text, struct conf_problems *problems)
 {

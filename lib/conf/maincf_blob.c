@@ -96,18 +96,27 @@ static void add_tables(const struct maincf_view *view, struct sv raw, struct buf
 		}
 }
 
+/* Passwords for relays are auth's business: what nobody else owns is no table of rewrite's. */
+static bool secret(const struct maincf *mc, const char *name)
+{
+	const struct conf_param *row = maincf_row(mc, sv_str(name));
+	return row && strcmp(row->owners, "auth") == 0;
+}
+
 static void put_tables(struct blob *b)
 {
 	CLEANUP(buf_freep) struct buf tables = BUF_INIT(TABLES_MAX);
 	const struct maincf *mc = b->view->mc;
 	struct maincf_setting *s, *next;
 	HASH_ITER (hh, mc->settings, s, next)
-		add_tables(b->view, sv_str(s->raw), &tables);
+		if (!secret(mc, s->name))
+			add_tables(b->view, sv_str(s->raw), &tables);
 	for (size_t i = 0; mc->services && i < mc->services->n; i++) {
 		const struct mcf_service *v = &mc->services->v[i];
 		struct maincf_view view = {mc, v->overrides, v->noverrides};
 		for (size_t j = 0; j < v->noverrides; j++)
-			add_tables(&view, sv_str(v->overrides[j].value), &tables);
+			if (!secret(mc, v->overrides[j].name))
+				add_tables(&view, sv_str(v->overrides[j].value), &tables);
 	}
 	if (tables.overflow)
 		b->status = err_set(b->err, ERR_LIMIT, "the tables that the parameters name are too many");
