@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "sandbox/sandbox.h"
@@ -108,6 +111,57 @@ static int becomes_ordinary_users_only(void)
 	return 0;
 }
 
+#define MUST_BE_REFUSED(call)                                                                                          \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		if ((call) >= 0 || errno != EPERM)                                                                     \
+			return __LINE__ % 90 + 1;                                                                      \
+	} while (0)
+
+static int makes_processes_but_no_namespaces(void)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		return 98;
+	for (unsigned long flag = CLONE_NEWNS; flag <= CLONE_NEWNET; flag <<= 1) {
+		if (flag & (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+			       CLONE_NEWNET))
+			MUST_BE_REFUSED(syscall(SYS_clone, flag | SIGCHLD, NULL, NULL, NULL, NULL));
+	}
+	return 0;
+}
+
+static int signals_only_itself(void)
+{
+	MUST_BE_REFUSED(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	if (syscall(SYS_tgkill, getpid(), getpid(), 0) < 0)
+		return 99;
+	MUST_BE_REFUSED(syscall(SYS_pidfd_send_signal, syscall(SYS_pidfd_open, getpid(), 0), 0, NULL, 0));
+	return 0;
+}
+
+static int opens_tcp_and_udp_only(void)
+{
+	MUST_BE_REFUSED(socket(AF_INET, SOCK_SEQPACKET, 0)); /* SCTP */
+	MUST_BE_REFUSED(socket(AF_INET6, SOCK_DCCP | SOCK_CLOEXEC, 0));
+	MUST_BE_REFUSED(socket(AF_INET, SOCK_RAW, 6));
+	return socket(AF_UNIX, SOCK_SEQPACKET, 0) < 0 || socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 ||
+		       socket(AF_INET, SOCK_STREAM, 0) < 0
+		   ? 100
+		   : 0;
+}
+
+static void no_way_around_the_profile(void **state ATTR_UNUSED)
+{
+	const struct sandbox_profile forks = {.fork = 1, .no_landlock = 1}, alone = {.net = SANDBOX_NET_NONE},
+				     dns = {.net = SANDBOX_NET_DNS};
+	assert_int_equal(in_cage(&forks, makes_processes_but_no_namespaces), 0);
+	assert_int_equal(in_cage(&alone, signals_only_itself), 0);
+	assert_int_equal(in_cage(&dns, opens_tcp_and_udp_only), 0);
+}
+
 static void empty_profile_allows_nothing(void **state ATTR_UNUSED)
 {
 	const struct sandbox_profile p = {.net = SANDBOX_NET_NONE};
@@ -162,6 +216,7 @@ int main(void)
 	    cmocka_unit_test(outbound_profile_connects_only),
 	    cmocka_unit_test(zygote_cannot_become_a_system_user),
 	    cmocka_unit_test(session_sees_one_folder),
+	    cmocka_unit_test(no_way_around_the_profile),
 	};
 	folder = mkdtemp(dir);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);

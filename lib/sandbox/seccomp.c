@@ -22,12 +22,17 @@ static const int never[] = {SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_S
     SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(iopl),
     SCMP_SYS(ioperm), SCMP_SYS(modify_ldt), SCMP_SYS(lookup_dcookie), SCMP_SYS(syslog), SCMP_SYS(vhangup),
     SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(fanotify_init), SCMP_SYS(memfd_secret)};
+    SCMP_SYS(fanotify_init), SCMP_SYS(memfd_secret), SCMP_SYS(pidfd_send_signal), SCMP_SYS(mount_setattr),
+    SCMP_SYS(quotactl_fd)};
 static const int identity[] = {
     SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid)};
 static const int commands[] = {SCMP_SYS(execve), SCMP_SYS(execveat)};
 static const int make_process[] = {SCMP_SYS(fork), SCMP_SYS(vfork)};
 static const int signals[] = {SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo)};
+
+/* A new namespace would give back what was dropped; unshare and setns are refused, clone3 is not there. */
+static const unsigned namespaces[] = {
+    CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET};
 
 static int refuse_all(scmp_filter_ctx ctx, const int *calls, size_t n)
 {
@@ -62,6 +67,16 @@ static int add_network(scmp_filter_ctx ctx, enum sandbox_net net)
 	if (r == 0)
 		r = seccomp_rule_add(
 		    ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A2(SCMP_CMP_GT, 17)); /* above IPPROTO_UDP */
+	/* Streams and datagrams only: SEQPACKET is SCTP, 6 is DCCP, with protocol 0 too. */
+	for (scmp_datum_t type = 0; r == 0 && type <= 15; type++) {
+		if (type == SOCK_STREAM || type == SOCK_DGRAM)
+			continue;
+		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET),
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type));
+		if (r == 0)
+			r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET6),
+			    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type));
+	}
 	if (r == 0 && net == SANDBOX_NET_OUT_TCP) {
 		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(socket), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM));
 		if (r == 0)
@@ -107,6 +122,9 @@ static int add_processes(scmp_filter_ctx ctx, const struct sandbox_profile *p)
 			r = seccomp_rule_add(
 			    ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	}
+	for (size_t i = 0; i < ARRAY_LEN(namespaces) && r == 0; i++)
+		r = seccomp_rule_add(
+		    ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0 && !p->threads && !p->fork && !p->exec && !p->becomes_user)
@@ -114,8 +132,12 @@ static int add_processes(scmp_filter_ctx ctx, const struct sandbox_profile *p)
 		    ctx, REFUSE, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	if (r == 0)
 		r = refuse_all(ctx, signals, ARRAY_LEN(signals));
-	if (r == 0 && !p->fork && !p->exec && !p->becomes_user)
+	if (r == 0 && !p->fork && !p->exec && !p->becomes_user) {
 		r = seccomp_rule_add(ctx, REFUSE, SCMP_SYS(kill), 0);
+		if (r == 0) /* abort() signals itself; others of the same user are out of reach */
+			r = seccomp_rule_add(
+			    ctx, REFUSE, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	}
 	return r;
 }
 
