@@ -13,7 +13,9 @@ enum { ASK_ECHO = 1, ASK_LATER, ASK_FOR_QMGR, ASK_NEVER };
 static struct ev *ev;
 static struct daemon client, server;
 static struct chan *master_side; /* of the client's control channel */
-static int connects, refuse_with;
+static int connects, refuse_with, echoes;
+static bool hold; /* master answers no request for a connection until release_held() */
+static uint32_t held;
 static const char *stamp_program;
 static struct serve_conn *conn;
 static struct serve_ticket late;
@@ -27,6 +29,7 @@ static int echo(struct serve_conn *c, struct msg *m)
 	struct msg_out out = MSG_OUT_INIT;
 	if (!get_text(m, &text, 100) || !msg_end(m))
 		return ERR_PROTOCOL;
+	echoes++;
 	put_sv(&out, text);
 	serve_answer(c->d, serve_ticket(c, m), ASK_ECHO, &out);
 	msg_out_free(&out);
@@ -59,26 +62,33 @@ static void conn_closed(struct serve_conn *c ATTR_UNUSED)
 
 /* --- master --- */
 
-static void master_msg(struct chan *c, struct msg *m, void *arg ATTR_UNUSED)
+static void master_answer(struct chan *c, uint32_t id)
 {
 	struct msg_out out = MSG_OUT_INIT;
 	struct caller who = {.process = 7, .pid = 77};
 	int pair[2];
 
-	assert_int_equal(m->type, MA_CONNECT);
-	connects++;
 	put_i64(&out, refuse_with);
 	if (refuse_with == 0) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 		snprintf(who.program, sizeof(who.program), "%s", stamp_program);
 		conn = serve_attach(&server, pair[1], &who, table, ARRAY_LEN(table), conn_closed);
 		put_fd(&out, pair[0]);
-		chan_reply(c, m, MA_CONNECTED, &out);
+		chan_send(c, MA_CONNECTED, MA_VERSION, id, &out);
 		close(pair[0]);
 	} else {
-		chan_reply(c, m, MA_CONNECTED, &out);
+		chan_send(c, MA_CONNECTED, MA_VERSION, id, &out);
 	}
 	msg_out_free(&out);
+}
+
+static void master_msg(struct chan *c, struct msg *m, void *arg ATTR_UNUSED)
+{
+	assert_int_equal(m->type, MA_CONNECT);
+	connects++;
+	held = m->id;
+	if (!hold)
+		master_answer(c, m->id);
 }
 
 static void control_closed(struct chan *c ATTR_UNUSED, const struct err *why ATTR_UNUSED, void *arg ATTR_UNUSED)
@@ -106,7 +116,8 @@ static int set_up(void **state ATTR_UNUSED)
 	memset(&client, 0, sizeof(client));
 	memset(&server, 0, sizeof(server));
 	client.ev = server.ev = ev;
-	connects = refuse_with = conns_closed = 0;
+	connects = refuse_with = conns_closed = echoes = 0;
+	hold = false;
 	stamp_program = "smtpd";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
@@ -215,6 +226,26 @@ static void cancelled_calls_are_silent(void **state ATTR_UNUSED)
 	peer_free(&p);
 }
 
+/* What the caller gave up (and told a client 451 for) must not be done later. */
+static void requests_given_up_while_connecting_are_not_sent(void **state ATTR_UNUSED)
+{
+	struct peer *p = peer_new(&client, "echo", NULL);
+	struct result late_one = {0}, cancelled = {0}, good = {0};
+	hold = true;
+	ask(p, ASK_ECHO, "late", 5, &late_one);
+	peer_cancel(p, ask(p, ASK_ECHO, "cancelled", 1000, &cancelled));
+	ask(p, ASK_ECHO, "good", 1000, &good);
+	while (late_one.calls == 0)
+		turns(1);
+	assert_int_equal(late_one.status, ERR_TIMEOUT);
+	master_answer(master_side, held);
+	turns(6);
+	assert_string_equal(good.text, "good");
+	assert_int_equal(echoes, 1);
+	assert_int_equal(late_one.calls + cancelled.calls, 1);
+	peer_free(&p);
+}
+
 static void foreign_requests_close_the_connection(void **state ATTR_UNUSED)
 {
 	struct peer *p = peer_new(&client, "echo", NULL);
@@ -311,6 +342,7 @@ int main(void)
 	    CASE(answers_may_come_later_and_tickets_may_outlive),
 	    CASE(silence_ends_at_the_deadline),
 	    CASE(cancelled_calls_are_silent),
+	    CASE(requests_given_up_while_connecting_are_not_sent),
 	    CASE(foreign_requests_close_the_connection),
 	    CASE(malformed_requests_close_the_connection),
 	    CASE(refused_connections_fail_the_calls),

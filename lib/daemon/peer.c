@@ -3,12 +3,15 @@
 #include "daemon/daemon_priv.h"
 #include "ipc/api_master.h"
 
-#define PEER_QUEUE_MAX 10000 /* messages that wait for a connection */
+#define PEER_QUEUE_MAX 10000	     /* messages that wait for a connection */
+#define PEER_QUEUE_BYTES (16u << 20) /* and their bytes */
 
 enum peer_state { PEER_DOWN, PEER_CONNECTING, PEER_UP };
 
+struct peer_queued;
 struct peer_call {
 	UT_hash_handle hh;
+	struct peer_queued *queued; /* while it waits for the connection */
 	uint32_t id;
 	struct peer *peer;
 	struct ev_timer timer;
@@ -19,7 +22,8 @@ struct peer_call {
 
 /* A message that waits for the connection; descriptors are duplicates. */
 struct peer_queued {
-	struct peer_queued *next;
+	struct peer_queued *prev, *next;
+	struct peer_call *call; /* NULL for peer_send */
 	uint16_t type;
 	uint32_t id;
 	struct msg_out m;
@@ -31,8 +35,8 @@ struct peer {
 	enum peer_state state;
 	struct chan *chan;
 	struct peer_call *calls;
-	struct peer_queued *head, **tail;
-	size_t queued;
+	struct peer_queued *head;
+	size_t queued, queued_bytes;
 	uint32_t last_id;
 	void (*on_msg)(void *arg, struct msg *m);
 	void *on_msg_arg;
@@ -47,12 +51,16 @@ struct peer *peer_new(struct daemon *d, const char *program, const char *target)
 	p->d = d;
 	snprintf(p->program, sizeof(p->program), "%s", program);
 	snprintf(p->target, sizeof(p->target), "%s", target != NULL ? target : "");
-	p->tail = &p->head;
 	return p;
 }
 
-static void free_queued(struct peer_queued *q)
+static void free_queued(struct peer *p, struct peer_queued *q)
 {
+	DL_DELETE(p->head, q);
+	p->queued--;
+	p->queued_bytes -= q->m.b.n;
+	if (q->call != NULL)
+		q->call->queued = NULL;
 	for (unsigned i = 0; i < q->m.nfds; i++)
 		close(q->m.fds[i]);
 	msg_out_free(&q->m);
@@ -61,18 +69,15 @@ static void free_queued(struct peer_queued *q)
 
 static void drop_queue(struct peer *p)
 {
-	while (p->head != NULL) {
-		struct peer_queued *q = p->head;
-		p->head = q->next;
-		free_queued(q);
-	}
-	p->tail = &p->head;
-	p->queued = 0;
+	while (p->head != NULL)
+		free_queued(p, p->head);
 }
 
 static void free_call(struct peer_call *call)
 {
 	ev_timer_stop(&call->timer);
+	if (call->queued != NULL) /* nobody waits for the answer any more: it must not be asked late */
+		free_queued(call->peer, call->queued);
 	HASH_DEL(call->peer->calls, call);
 	free(call);
 }
@@ -171,12 +176,13 @@ static void peer_connected(void *arg, int status, int fd)
 	p->chan = chan_new(p->d->ev, fd, 0, peer_msg, peer_closed, p);
 	while (p->head != NULL) {
 		struct peer_queued *q = p->head;
-		p->head = q->next;
-		p->queued--;
-		chan_send(p->chan, q->type, 1, q->id, &q->m);
-		free_queued(q);
+		int r = chan_send(p->chan, q->type, 1, q->id, &q->m);
+		if (r < 0 && q->call != NULL) {
+			q->call->result = r;
+			ev_timer_start(p->d->ev, &q->call->timer, 0, q->call->timer.cb);
+		}
+		free_queued(p, q);
 	}
-	p->tail = &p->head;
 	if (p->on_state != NULL)
 		p->on_state(p->on_state_arg, true);
 }
@@ -190,39 +196,42 @@ static void connect_peer(struct peer *p)
 	daemon_connect(p->d, p->program, sv_str(p->target), peer_connected, box);
 }
 
-static int enqueue(struct peer *p, uint16_t type, uint32_t id, const struct msg_out *m)
+static int enqueue(struct peer *p, uint16_t type, uint32_t id, const struct msg_out *m, struct peer_call *call)
 {
-	if (p->queued == PEER_QUEUE_MAX)
+	if (p->queued == PEER_QUEUE_MAX || p->queued_bytes + (m != NULL ? m->b.n : 0) > PEER_QUEUE_BYTES)
 		return ERR_LIMIT;
 	struct peer_queued *q = xcalloc(1, sizeof(*q));
+	DL_APPEND(p->head, q);
+	p->queued++;
 	buf_init(&q->m.b, MSG_MAX_BODY);
 	q->type = type;
 	q->id = id;
 	if (m != NULL) {
 		buf_addsv(&q->m.b, buf_sv(&m->b));
+		p->queued_bytes += q->m.b.n;
 		q->m.b.overflow |= m->b.overflow;
 		for (unsigned i = 0; i < m->nfds; i++) {
 			int fd = dup(m->fds[i]);
 			if (fd < 0) {
-				free_queued(q);
+				free_queued(p, q);
 				return ERR_LIMIT;
 			}
 			q->m.fds[q->m.nfds++] = fd;
 		}
 	}
-	*p->tail = q;
-	p->tail = &q->next;
-	p->queued++;
+	q->call = call;
+	if (call != NULL)
+		call->queued = q;
 	return 0;
 }
 
-static int submit(struct peer *p, uint16_t type, uint32_t id, const struct msg_out *m)
+static int submit(struct peer *p, uint16_t type, uint32_t id, const struct msg_out *m, struct peer_call *call)
 {
 	if (p->state == PEER_UP)
 		return chan_send(p->chan, type, 1, id, m);
 	if (p->state == PEER_DOWN)
 		connect_peer(p);
-	return enqueue(p, type, id, m);
+	return enqueue(p, type, id, m, call);
 }
 
 uint32_t peer_call(
@@ -240,7 +249,7 @@ uint32_t peer_call(
 	call->done = done;
 	call->arg = arg;
 	HASH_ADD(hh, p->calls, id, sizeof(call->id), call);
-	int r = submit(p, type, call->id, m);
+	int r = submit(p, type, call->id, m, call);
 	call->result = r < 0 ? r : ERR_TIMEOUT;
 	ev_timer_start(p->d->ev, &call->timer, r < 0 ? 0 : timeout_ms, call_timeout);
 	return call->id;
@@ -256,7 +265,7 @@ void peer_cancel(struct peer *p, uint32_t id)
 
 int peer_send(struct peer *p, uint16_t type, const struct msg_out *m)
 {
-	return submit(p, type, 0, m);
+	return submit(p, type, 0, m, NULL);
 }
 
 void peer_on_msg(struct peer *p, void (*fn)(void *arg, struct msg *m), void *arg)
