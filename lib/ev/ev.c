@@ -6,7 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define EV_BATCH 256 /* events fetched per epoll_wait */
+#define EV_BATCH 256	   /* events fetched per epoll_wait */
+#define EV_DEFER_TURN 1024 /* deferred calls of one turn; more wait for the next, which does not sleep */
 
 struct pending_free {
 	struct pending_free *next;
@@ -230,7 +231,8 @@ void ev_free_later(struct ev *ev, void *p)
 
 static void run_deferred(struct ev *ev)
 {
-	while (ev->defer_head != NULL) {
+	/* A client that always has more can keep a chain of them going for ever; the others have their turn too. */
+	for (int i = 0; i < EV_DEFER_TURN && ev->defer_head != NULL; i++) {
 		struct ev_defer *d = ev->defer_head;
 		ev->defer_head = d->next;
 		if (ev->defer_head == NULL)

@@ -167,6 +167,33 @@ static void pool_runs_everything(void **state ATTR_UNUSED)
 	ev_free(&ev);
 }
 
+struct chain {
+	struct ev_defer d;
+	struct ev *ev;
+	int calls;
+};
+
+static void defer_again(struct ev_defer *d)
+{
+	struct chain *c = container_of(d, struct chain, d);
+	c->calls++;
+	ev_defer(c->ev, d, defer_again);
+}
+
+/* Would hang: a deferred call that always defers itself. */
+static void endless_chains_leave_turns_to_others(void **state ATTR_UNUSED)
+{
+	struct chain c = {.ev = ev_new()};
+	ev_defer(c.ev, &c.d, defer_again);
+	assert_true(ev_turn(c.ev, 1000));
+	int first = c.calls;
+	assert_true(first > 0);
+	assert_true(ev_turn(c.ev, 100000)); /* does not sleep */
+	assert_true(c.calls > first);
+	ev_defer_cancel(c.ev, &c.d);
+	ev_free(&c.ev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +201,7 @@ int main(void)
 	    cmocka_unit_test(timers_run_in_order),
 	    cmocka_unit_test(many_timers_keep_the_heap),
 	    cmocka_unit_test(deferred_calls_run_once),
+	    cmocka_unit_test(endless_chains_leave_turns_to_others),
 	    cmocka_unit_test(child_end_is_seen),
 	    cmocka_unit_test(pool_runs_everything),
 	};
