@@ -81,9 +81,15 @@ static bool may_control(struct master *m, int fd)
 		return false;
 	if (peer.uid == 0)
 		return true;
+	return m->owner != 0 && m->owner == peer.uid;
+}
+
+/* Looked up here, not when somebody connects: name services may be slow, and everybody can connect. */
+void control_owner(struct master *m)
+{
 	CLEANUP(freep) char *owner = config_value(m, "mail_owner");
 	struct passwd *pw = getpwnam(owner);
-	return pw != NULL && pw->pw_uid == peer.uid;
+	m->owner = pw != NULL ? pw->pw_uid : 0;
 }
 
 static void control_ready(struct ev_io *io, uint32_t events ATTR_UNUSED)
@@ -112,6 +118,7 @@ int control_open(struct master *m, struct err *err)
 	int fd = ports_unix(path, 0666, err);
 	if (fd < 0)
 		return fd;
+	control_owner(m);
 	BUG_ON(ev_io_start(m->ev, &m->control, fd, EPOLLIN, control_ready) < 0);
 	return 0;
 }

@@ -35,12 +35,24 @@ static int keep_capabilities(struct err *err)
 	return r;
 }
 
-static int open_log_datagram(const char *path)
+#define LOG_RECONNECT_MS 5000
+
+static const struct {
+	const char *path;
+	enum log_sink sink;
+} log_sinks[] = {{"/run/systemd/journal/socket", LOG_SINK_JOURNAL}, {"/dev/log", LOG_SINK_SYSLOG}};
+
+static int connect_log(int fd, const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	memcpy(a.sun_path, path, strlen(path));
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+	return connect(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int open_log_datagram(const char *path)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect_log(fd, path) < 0)
 		fd_close(&fd);
 	return fd;
 }
@@ -48,20 +60,16 @@ static int open_log_datagram(const char *path)
 /* Where the log goes: maillog_file through logd, else the journal, else syslog, else standard error. */
 static void open_log(struct master *m)
 {
-	static const struct {
-		const char *path;
-		enum log_sink sink;
-	} sinks[] = {{"/run/systemd/journal/socket", LOG_SINK_JOURNAL}, {"/dev/log", LOG_SINK_SYSLOG}};
 	CLEANUP(freep) char *maillog = config_value(m, "maillog_file");
 	CLEANUP(freep) char *name = config_value(m, "syslog_name");
 	CLEANUP(freep) char *ident = xasprintf("%s/master", name);
 
 	m->log_fd = -1;
 	m->log_sink = maillog[0] != '\0' ? LOG_SINK_LOGD : LOG_SINK_STDERR;
-	for (size_t i = 0; m->log_sink == LOG_SINK_STDERR && i < ARRAY_LEN(sinks); i++) {
-		m->log_fd = open_log_datagram(sinks[i].path);
+	for (size_t i = 0; m->log_sink == LOG_SINK_STDERR && i < ARRAY_LEN(log_sinks); i++) {
+		m->log_fd = open_log_datagram(log_sinks[i].path);
 		if (m->log_fd >= 0)
-			m->log_sink = sinks[i].sink;
+			m->log_sink = log_sinks[i].sink;
 	}
 	log_open(ident, m->log_sink == LOG_SINK_LOGD ? LOG_SINK_STDERR : m->log_sink, m->log_fd);
 }
@@ -136,6 +144,16 @@ static void on_signal(struct ev_signal *s, int signo)
 		master_stop(m);
 }
 
+/* A syslog that was started anew has another socket.  Programs in their cages cannot reach it, but their descriptors
+ * and this one are one socket. */
+static void log_again(struct ev_timer *t)
+{
+	struct master *m = container_of(t, struct master, log_timer);
+	const char *path = log_sinks[m->log_sink == LOG_SINK_SYSLOG].path;
+	(void)connect_log(m->log_fd, path);
+	ev_timer_start(m->ev, t, LOG_RECONNECT_MS, log_again);
+}
+
 static void watchdog_due(struct ev_timer *t)
 {
 	struct master *m = container_of(t, struct master, watchdog);
@@ -166,6 +184,8 @@ static int start(struct master *m, struct err *err)
 		return err_sys(err, "signals");
 	services_start(m);
 	watchdog_due(&m->watchdog);
+	if (m->log_fd >= 0)
+		ev_timer_start(m->ev, &m->log_timer, LOG_RECONNECT_MS, log_again);
 	return 0;
 }
 
@@ -212,6 +232,7 @@ int main(int argc, char **argv)
 {
 	struct master *m = xcalloc(1, sizeof(*m));
 	struct err err;
+	int fd;
 
 	log_open("merpati/master", LOG_SINK_STDERR, -1);
 	if (parse_options(m, argc, argv) < 0) {
@@ -220,6 +241,9 @@ int main(int argc, char **argv)
 	}
 	if (geteuid() != 0)
 		log_fatal("master must be started as root");
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		; /* a socket at one of these numbers would end up as a child's standard input */
+	fd_close(&fd);
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	raise_nofile();

@@ -110,8 +110,10 @@ struct master {
 	bool stopping;
 	unsigned stop_phase;
 	struct ev_timer watchdog;
+	struct ev_timer log_timer; /* with log_fd */
 	struct ev_signal signals;
 	struct ev_io control; /* public/control: merpati status and reload */
+	uid_t owner;	      /* mail_owner, who may use it beside root; 0: nobody */
 	int ready_fd;	      /* a byte is written there when everything runs; -1 */
 	bool announced;
 	uint64_t started_ms;
@@ -163,5 +165,6 @@ void master_stop(struct master *m);
 void stop_progress(struct master *m);
 /* control.c */
 int control_open(struct master *m, struct err *err);
+void control_owner(struct master *m); /* after a change of mail_owner */
 
 #endif

@@ -92,6 +92,15 @@ static void unbind_all(struct service *fresh, struct service *old_list)
 	}
 }
 
+/* Every process holds the socket of one kind of log since its start. */
+static int log_stays(struct master *m, struct err *err)
+{
+	CLEANUP(freep) char *maillog = config_value(m, "maillog_file");
+	if ((maillog[0] != '\0') == (m->log_sink == LOG_SINK_LOGD))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED, "maillog_file can be set or emptied only by a stop and a start");
+}
+
 static int try_reload(struct master *m, struct err *err)
 {
 	struct maincf *mc, *old_mc = m->maincf;
@@ -103,7 +112,8 @@ static int try_reload(struct master *m, struct err *err)
 		return r;
 	m->maincf = mc;
 	m->mastercf = mcf;
-	if ((r = services_build(m, mcf, &fresh, err)) < 0 || (r = bind_all(fresh, old_list, err)) < 0) {
+	if ((r = log_stays(m, err)) < 0 || (r = services_build(m, mcf, &fresh, err)) < 0 ||
+	    (r = bind_all(fresh, old_list, err)) < 0) {
 		unbind_all(fresh, old_list);
 		m->maincf = old_mc;
 		m->mastercf = old_mcf;
@@ -129,6 +139,7 @@ static int try_reload(struct master *m, struct err *err)
 		if (!s->obsolete)
 			refresh_processes(s);
 	}
+	control_owner(m);
 	maincf_free(&old_mc);
 	mastercf_free(&old_mcf);
 	return 0;

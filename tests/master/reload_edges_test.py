@@ -106,6 +106,22 @@ def test_one_queue_manager(m):
     reload(m)
 
 
+def test_the_log_stays(m):
+    path = os.path.join(m.etc, "main.cf")
+    with open(path) as f:
+        good = f.read()
+    with open(path, "a") as f:
+        f.write("maillog_file =\n")
+    done = m.tool("merpati", "reload", check=False)
+    check("refused: %d %s" % (done.returncode, done.stdout), done.returncode == 78)
+    m.wait_log("reload refused: maillog_file")
+    with open(path, "w") as f:
+        f.write(good)
+    reload(m)
+    m.raw("smtp").reply()
+    m.wait_log("connect from")
+
+
 def test_lock(m):
     path = os.path.join(m.queue, "master.pid")
     check("only root opens the lock file", stat.S_IMODE(os.stat(path).st_mode) == 0o600)
@@ -120,7 +136,7 @@ def test_lock(m):
 def all_tests():
     with merpati.Instance(users=1, drain_time="60s") as m:
         for test in (test_removed_and_added_again_while_draining, test_ports_change_places, test_an_address_named_twice,
-                     test_one_queue_manager, test_lock):
+                     test_one_queue_manager, test_the_log_stays, test_lock):
             test(m)
             print("     %s" % test.__name__, flush=True)
 
