@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -51,6 +52,24 @@ static void show_file_from(const char *path, off_t from)
 		fwrite(text, 1, (size_t)n, stderr);
 }
 
+/* Programs are executed under identities of their own: every folder above them must let everybody through. */
+static int check_reachable(const struct merpati *t)
+{
+	CLEANUP(freep) char *dir = merpati_value(t, "daemon_directory");
+	CLEANUP(freep) char *path = realpath(dir, NULL);
+	struct stat st;
+
+	while (path != NULL && path[0] != '\0') {
+		if (stat(path, &st) == 0 && !(st.st_mode & S_IXOTH)) {
+			fprintf(
+			    stderr, "merpati: daemon_directory %s cannot be used: %s is closed to others\n", dir, path);
+			return EX_CONFIG;
+		}
+		*strrchr(path, '/') = '\0';
+	}
+	return 0;
+}
+
 int merpati_start(struct merpati *t, int argc, char **argv)
 {
 	CLEANUP(freep) char *queue = merpati_value(t, "queue_directory");
@@ -59,6 +78,8 @@ int merpati_start(struct merpati *t, int argc, char **argv)
 	int pipe_fd[2];
 	char byte;
 
+	if (check_reachable(t) != 0)
+		return EX_CONFIG;
 	if (fs_mkdirs(queue, 0755, &err) < 0) {
 		fprintf(stderr, "merpati: %s\n", err.text);
 		return EX_CANTCREAT;
@@ -187,7 +208,7 @@ static int check_files(struct merpati *t)
 		fprintf(stderr, "merpati: %s\n", buf_cstr(&line));
 		buf_free(&line);
 	}
-	int r = problems->errors > 0 ? EX_CONFIG : 0;
+	int r = problems->errors > 0 ? EX_CONFIG : check_reachable(t);
 	maincf_use_services(t->maincf, NULL);
 	mastercf_free(&services);
 	return r;

@@ -79,6 +79,18 @@ def test_strangers(m):
         check("%s is not for everybody: %s" % (verb, done), done.returncode == 77 and "only root" in done.stdout)
 
 
+def test_closed_folder(m):
+    closed = os.path.join(m.dir, "closed")
+    os.makedirs(os.path.join(closed, "libexec"))
+    os.chmod(closed, 0o700)
+    etc = shutil.copytree(m.etc, os.path.join(m.dir, "etc2"))
+    with open(os.path.join(etc, "main.cf"), "a") as f:
+        f.write("daemon_directory = %s/libexec\nqueue_directory = %s/spool\n" % (closed, closed))
+    for verb in ("start", "check"):
+        done = subprocess.run([os.path.join(m.bin, "merpati"), "-c", etc, verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        check("%s tells what is in the way: %s" % (verb, done), done.returncode == 78 and closed + " is closed" in done.stdout)
+
+
 def test_identities(m):
     uids = {}
     for program in ("smtpd", "cleanup", "qmgr", "rewrite", "resolver", "smtp", "local", "login", "imapd", "pop3d", "auth", "keyd",
@@ -119,7 +131,7 @@ def test_stop(m):
 def all_tests():
     with merpati.Instance(users=2, drain_time="5s") as m:
         for test in (test_reload_keeps_connections, test_errors_change_nothing, test_unknown_names_are_told,
-                     test_processes_come_back, test_one_master_per_queue, test_strangers,
+                     test_processes_come_back, test_one_master_per_queue, test_strangers, test_closed_folder,
                      test_identities, test_stop):
             test(m)
             print("     %s" % test.__name__, flush=True)
