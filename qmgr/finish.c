@@ -70,6 +70,7 @@ static void notice_done(void *arg, int status, struct msg *reply)
 {
 	struct notice *n = arg;
 	struct message *m = n->m;
+	struct qmgr *q = m->q;
 	struct cl_done done;
 	bool good = status == 0 && reply->type == CL_NOTICE && cl_done_get(reply, &done) && done.status == 0;
 	if (good) {
@@ -86,7 +87,9 @@ static void notice_done(void *arg, int status, struct msg *reply)
 		m->warned_now = true;
 	}
 	free(n);
+	q->notices--;
 	message_unpend(m);
+	qmgr_idle_check(q);
 }
 
 static enum cl_action action_of(const struct message *m, uint32_t idx, uint8_t kind)
@@ -121,6 +124,7 @@ static void notice_send(struct notice *n, const char *to)
 	}
 	out.fd = spool_open_file(&q->spool, m->qid, O_RDONLY, &err);
 	m->pending++;
+	q->notices++; /* a drain waits for the answer: else the sender would be told again */
 	if (out.fd < 0) {
 		log_warn("%s: %s", m->qid, err.text);
 		notice_done(n, ERR_TEMP, NULL);

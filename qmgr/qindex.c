@@ -409,7 +409,6 @@ void qindex_close(struct qindex **xp)
 	struct err err;
 	if (!x)
 		return;
-	*xp = NULL;
 	x->on_commit = NULL;
 	while (x->busy || x->todo) {
 		if (!x->busy) {
@@ -421,6 +420,7 @@ void qindex_close(struct qindex **xp)
 	ev_defer_cancel(x->ev, &x->turn);
 	if (mdb_env_sync(x->env, 1) == 0)
 		(void)write_state(x, true, &err);
+	*xp = NULL; /* only now: what ends meanwhile still notes it */
 	qindex_free(x);
 }
 

@@ -130,7 +130,7 @@ static int reload(struct daemon *d, struct err *err ATTR_UNUSED)
 /* The end: agents have reported, records are written, the index is closed as clean. */
 void qmgr_idle_check(struct qmgr *q)
 {
-	if (!q->draining || q->stopped || q->deliveries || q->unlinker.busy || q->unlinker.todo)
+	if (!q->draining || q->stopped || q->deliveries || q->notices || q->unlinker.busy || q->unlinker.todo)
 		return;
 	if (ev_pool_pending(q->pool) > 0) {
 		ev_timer_start(q->ev, &q->due, 20, qmgr_due_idle);

@@ -157,7 +157,8 @@ struct qmgr {
 	uint64_t last_job;
 	size_t nrcpt; /* recipients in memory */
 	size_t loading;
-	bool verify; /* the last stop was not clean: compare contents */
+	size_t notices; /* that cleanup is making */
+	bool verify;	/* the last stop was not clean: compare contents */
 	bool draining, stopped;
 	uid_t owner;	      /* mail_owner: may do with the queue what root may */
 	uint64_t flush_until; /* ms: what is due until then was flushed by somebody */

@@ -2,12 +2,14 @@
 """cleanup and qmgr where things go wrong: nothing is lost, sent without end, redirected or kept for ever."""
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 
 from queue_stage import BOUNCED, DEFERRED, EXPANDED, SENT, Host
+from neighbours import MA_DRAIN  # noqa: E402 (queue_stage makes the path)
 
 seen, plan, lock = [], {}, threading.Lock()
 LONG = "550 5.1.1 nobody of that name " + "x" * 1900
@@ -128,6 +130,27 @@ def agents_do_not_redirect():
     assert not [d for d in deliveries(qid) if d[1] != ["r@b.org"]]
 
 
+def drain_with_a_notice_under_way():
+    """A new qmgr does not do again what the last one was about to note."""
+    cleanup, qmgr = host.procs["cleanup"].popen, host.procs["qmgr"]
+    bounce = []
+    plan["late@b.org"] = bounce.append
+    _, qid, _ = sub.send(["late@b.org"])
+    host.wait(lambda: bounce)
+    cleanup.send_signal(signal.SIGSTOP)
+    bounce[0].result(BOUNCED, "5.1.1", "nobody")
+    time.sleep(0.5)
+    qmgr.control.send(MA_DRAIN, [0])
+    time.sleep(1.5)
+    cleanup.send_signal(signal.SIGCONT)
+    host.wait(lambda: qmgr.popen.poll() is not None)
+    assert qmgr.popen.returncode == 0, qmgr.popen.returncode
+    del plan["late@b.org"]
+    host.start("qmgr")
+    host.wait(lambda: qid not in host.files())
+    assert len(host.logged(qid + ": sender non-delivery notification: ")) == 1 and len(deliveries(qid)) == 1
+
+
 def poison():
     """Mail that ends every agent is returned at last, but not for the first agent that dies with it."""
     plan["poison@b.org"] = lambda d: (os.close(d.fd), d.chan.sock.shutdown(2))
@@ -145,7 +168,7 @@ def poison():
 
 try:
     for test in (every_failure_is_told, waits_too_long, hold_that_the_file_does_not_know, nothing_can_be_noted,
-                 agents_do_not_redirect, poison):
+                 agents_do_not_redirect, drain_with_a_notice_under_way, poison):
         if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
             continue
         start = time.time()
