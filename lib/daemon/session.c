@@ -391,7 +391,7 @@ int session_run(const struct session_start *start)
 	    ev_io_start(s->ev, &s->priv->life, start->life, EPOLLIN, life_ended) < 0)
 		return 1;
 	ev_timer_start(s->ev, &s->priv->preface, SESSION_PREFACE_MS, preface_due);
-	while (ev_turn(s->ev, -1))
+	while (ev_turn(s->ev, log_wait_ms()))
 		log_flush();
 	log_flush();
 	return 0;
