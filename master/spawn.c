@@ -27,7 +27,8 @@ static ATTR_NORETURN void become(
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (tz != NULL || asan != NULL) {
-		snprintf(env_line, sizeof(env_line), "%s=%s", tz != NULL ? "TZ" : "ASAN_OPTIONS", tz != NULL ? tz : asan);
+		snprintf(
+		    env_line, sizeof(env_line), "%s=%s", tz != NULL ? "TZ" : "ASAN_OPTIONS", tz != NULL ? tz : asan);
 		envp[2] = env_line;
 	}
 	int null = open("/dev/null", O_RDWR);
@@ -171,9 +172,11 @@ static void send_listeners(struct process *p)
 }
 
 /* Control channel closed: the process ends or is broken; its end is told by the pidfd. */
-static void control_closed(struct chan *c ATTR_UNUSED, const struct err *why ATTR_UNUSED, void *arg)
+static void control_closed(struct chan *c ATTR_UNUSED, const struct err *why, void *arg)
 {
 	struct process *p = arg;
+	if (why->code != ERR_CLOSED)
+		log_error("%s[%d]: %s: process ended", p->service->class->name, (int)p->pid, why->text);
 	p->state = PROC_DRAINING;
 	kill(p->pid, SIGKILL);
 }

@@ -406,9 +406,14 @@ static void on_master_msg(struct chan *c ATTR_UNUSED, struct msg *m, void *arg)
 	}
 }
 
-static void on_master_gone(struct chan *c ATTR_UNUSED, const struct err *why ATTR_UNUSED, void *arg)
+static void on_master_gone(struct chan *c ATTR_UNUSED, const struct err *why, void *arg)
 {
 	struct daemon *d = arg;
+	if (why->code != ERR_CLOSED) { /* out of descriptors, most likely */
+		log_error("the control channel: %s", why->text);
+		daemon_stop(d, 1);
+		return;
+	}
 	log_flush();
 	daemon_stop(d, 0); /* master's end is ours; what was acknowledged is on disk */
 }

@@ -3,7 +3,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "daemon/daemon_priv.h"
 #include "ipc/api_master.h"
@@ -333,6 +335,51 @@ static void a_caller_that_does_not_read_is_closed(void **state ATTR_UNUSED)
 	msg_out_free(&m);
 }
 
+static int accepted;
+
+static void count_accept(struct daemon *d ATTR_UNUSED, const struct listener *l ATTR_UNUSED, int fd,
+    const struct sockaddr_storage *from ATTR_UNUSED)
+{
+	accepted++;
+	close(fd);
+}
+
+/* The client waits, the loop does not spin, and later it is served. */
+static void accept_pauses_without_descriptors(void **state ATTR_UNUSED)
+{
+	static const struct daemon_def def = {.program = "test", .on_accept = count_accept};
+	struct sockaddr_un a = {.sun_family = AF_UNIX}; /* bound to a name of the kernel's choice */
+	socklen_t len = sizeof(a);
+	struct daemon_listener *l = &server.listeners[0];
+	struct rlimit before, none;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0 && c >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a.sun_family)) == 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	assert_true(listen(fd, 5) == 0 && connect(c, (struct sockaddr *)&a, len) == 0);
+	accepted = 0;
+	server.def = &def;
+	server.ready = true;
+	l->d = &server;
+	l->pub = (struct listener){.name = "test", .fd = fd};
+	server.nlisteners = 1;
+	daemon_update_accepting(&server);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){3, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ev_turn(ev, 1000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_null(l->io.ev);
+	assert_int_equal(accepted, 0);
+	while (accepted == 0)
+		assert_true(ev_turn(ev, 2000));
+	server.ready = false;
+	daemon_update_accepting(&server);
+	close(fd);
+	close(c);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -346,6 +393,7 @@ int main(void)
 	    CASE(foreign_requests_close_the_connection),
 	    CASE(malformed_requests_close_the_connection),
 	    CASE(refused_connections_fail_the_calls),
+	    CASE(accept_pauses_without_descriptors),
 	    CASE(one_caller_has_a_bounded_number_of_connections),
 	    CASE(a_caller_that_does_not_read_is_closed),
 	};
