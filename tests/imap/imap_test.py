@@ -299,6 +299,7 @@ def bad_input():
                        (b"a APPEND INBOX (\\Foo) {3+}\r\nabc\r\n", b"a BAD"), (b"a APPEND INBOX {0+}\r\n\r\n", b"a NO"),
                        (b'a APPEND INBOX "yesterday" {3+}\r\nabc\r\n', b"a BAD"),
                        (b"a APPEND INBOX {3+}\r\nabcxyz\r\n", b"a BAD"), (b"a APPEND INBOX (\\Foo) {3}\r\n", b"a BAD"),
+                       (b"a" * 9000 + b" APPEND nosuch {3+}\r\nabc\r\n", b"* BAD"),
                        (b"a UID NOOP\r\n", b"a BAD"), (b"a IDLE\r\nNOTDONE\r\n", b"a BAD")):
         c.send(text)
         c.until(want)
