@@ -8,7 +8,7 @@ struct append {
 	char tag[IMAP_TAG_MAX + 1];
 	uint64_t left;		/* bytes of the literal still to come */
 	struct mb_append *file; /* NULL: the bytes are thrown away, `err` says why */
-	struct mailbox *dest;
+	struct mailbox *dest;	/* may be the selected one */
 	unsigned flags;
 	uint32_t keywords;
 	time_t date;
@@ -24,7 +24,7 @@ void append_free(struct imap *s)
 		return;
 	if (a->file != NULL)
 		mb_append_abort(&a->file);
-	if (a->dest != NULL)
+	if (a->dest != s->mb)
 		mailbox_close(&a->dest);
 	free(a);
 	s->append = NULL;
@@ -67,7 +67,9 @@ static void prepare(struct imap *s, struct append *a, struct arguments *args)
 		return;
 	}
 	a->date = args->date.p != NULL ? (time_t)t : 0;
-	if (mailbox_open(s->store, args->mailbox, MB_NO_SCAN, &a->dest, &a->err) != 0) {
+	if (imap_is_selected(s, args->mailbox) && !mailbox_readonly(s->mb)) {
+		a->dest = s->mb; /* its snapshot takes the message up without a look at the folder */
+	} else if (mailbox_open(s->store, args->mailbox, MB_NO_SCAN, &a->dest, &a->err) != 0) {
 		if (a->err.code == ERR_NOT_FOUND)
 			a->answer = "NO [TRYCREATE] Mailbox doesn't exist";
 		return;

@@ -115,7 +115,7 @@ void cmd_create(struct imap *s, struct imap_lex *l)
 		imap_done(s, "OK", "Create completed.");
 }
 
-static bool is_selected(const struct imap *s, struct sv name)
+bool imap_is_selected(const struct imap *s, struct sv name)
 {
 	char canonical[MBOX_NAME_MAX + 1];
 	return s->mb != NULL && mbox_name_check(name, canonical, NULL) == 0 &&
@@ -128,7 +128,7 @@ void cmd_delete(struct imap *s, struct imap_lex *l)
 	struct err err;
 	if (!imap_take_mailbox(s, l, &name) || !imap_expect_end(s, l))
 		return;
-	if (is_selected(s, name)) {
+	if (imap_is_selected(s, name)) {
 		forget_mailbox(s);
 		watch(s);
 		imap_writes(s, "* OK [CLOSED] Mailbox closed.\r\n");
@@ -146,7 +146,7 @@ void cmd_rename(struct imap *s, struct imap_lex *l)
 	if (!imap_take_mailbox(s, l, &from) || !imap_take_mailbox(s, l, &to) || !imap_expect_end(s, l) ||
 	    !name_ok(s, to))
 		return;
-	if (is_selected(s, from) && !sv_ieqs(from, "INBOX")) {
+	if (imap_is_selected(s, from) && !sv_ieqs(from, "INBOX")) {
 		forget_mailbox(s);
 		watch(s);
 		imap_writes(s, "* OK [CLOSED] Mailbox closed.\r\n");

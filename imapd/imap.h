@@ -17,12 +17,11 @@
 #define IMAP_OUT_SIZE (128u << 10)     /* output gathered before it is written */
 #define IMAP_LITERALS_MAX (256u << 10) /* bytes of all literals of a command (APPEND's message does not count) */
 #define IMAP_COMMAND_MAX (IMAP_LINE_MAX + IMAP_LITERALS_MAX + 4096)
-#define IMAP_ARENA_MAX (24u << 20) /* memory of one command */
-#define IMAP_SKIP_MAX (1u << 20)   /* bytes of an overlong line that are read and thrown away before BYE */
-#define IMAP_BAD_MAX 20		   /* BAD answers in a row that end a session */
-#define IMAP_WRITE_TIMEOUT_MS (5 * 60 * 1000)
-#define IMAP_RELAX_MS 1000	/* quiet for so long: memory is given back */
-#define IMAP_WRITE_LOOK_MS 1000 /* how often a blocked session looks whether its parent lives */
+#define IMAP_ARENA_MAX (24u << 20)	      /* memory of one command */
+#define IMAP_SKIP_MAX (1u << 20)	      /* bytes of an overlong line that are read and thrown away before BYE */
+#define IMAP_BAD_MAX 20			      /* BAD answers in a row that end a session */
+#define IMAP_WRITE_TIMEOUT_MS (5 * 60 * 1000) /* imap_conn: a client that takes nothing for so long is lost */
+#define IMAP_RELAX_MS 1000		      /* quiet for so long: memory is given back */
 #define IMAP_STILL_HERE_MS (2 * 60 * 1000)
 
 enum imap_state {
@@ -43,7 +42,6 @@ struct imap_stats {
 struct imap {
 	struct session *zs;
 	struct store *store;
-	pid_t parent;	    /* the zygote */
 	struct mailbox *mb; /* selected, or NULL */
 	enum imap_state state;
 	struct ev_io io;
@@ -136,6 +134,9 @@ typedef void imap_cmd_fn(struct imap *s, struct imap_lex *l);
 imap_cmd_fn cmd_select, cmd_examine, cmd_close, cmd_unselect, cmd_create, cmd_delete, cmd_rename, cmd_subscribe,
     cmd_unsubscribe, cmd_list, cmd_lsub, cmd_status, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move,
     cmd_idle;
+
+/* cmd_mailbox.c: does this name, in any case that counts, mean the selected mailbox? */
+bool imap_is_selected(const struct imap *s, struct sv name);
 
 /* cmd_append.c */
 enum imap_literal append_begin(struct imap *s, struct imap_lex *l);

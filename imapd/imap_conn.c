@@ -2,7 +2,6 @@
 #include "imapd/imap.h"
 
 #include <malloc.h>
-#include <poll.h>
 
 #define READ_SIZE 4000 /* with buf's spare byte less than a page */
 #define READ_SIZE_BULK 65536
@@ -21,21 +20,11 @@ static void lost(struct imap *s, const char *why)
 	s->state = IMAP_OVER;
 }
 
-/* Waits until the client takes bytes.  The loop does not run meanwhile, so the end of the suite is looked for here. */
 static void wait_for_client(struct imap *s)
 {
-	uint64_t start = clock_mono_ms();
-	struct pollfd p = {.fd = s->zs->fd, .events = POLLOUT};
-	while (poll(&p, 1, IMAP_WRITE_LOOK_MS) <= 0) {
-		if (getppid() != s->parent) {
-			lost(s, "Server shutting down");
-			return;
-		}
-		if (clock_mono_ms() - start > IMAP_WRITE_TIMEOUT_MS) {
-			lost(s, "Client reads nothing");
-			return;
-		}
-	}
+	int r = session_wait_writable(s->zs, IMAP_WRITE_TIMEOUT_MS);
+	if (r != 0)
+		lost(s, r == ERR_CLOSED ? "Server shutting down" : "Client reads nothing");
 }
 
 void imap_flush(struct imap *s)

@@ -19,7 +19,6 @@ int imap_session_start(struct session *zs, struct err *err)
 {
 	struct imap *s = xcalloc(1, sizeof(*s));
 	s->zs = zs;
-	s->parent = getppid();
 	s->append_max = conf_int(zs->conf, "imapd_append_size_limit");
 	s->timeout_ms = conf_time(zs->conf, "imapd_timeout") * 1000;
 	s->tag = SV("*");

@@ -132,6 +132,10 @@ void imap_sync(struct imap *s, bool expunge)
 			imap_bye(s, "Mailbox was deleted", "Selected mailbox was deleted, have to disconnect.");
 			return;
 		}
+		if (err.code == ERR_CLOSED) { /* every UID that the client knows means something else now */
+			imap_bye(s, "UIDVALIDITY changed", "UIDVALIDITY of the selected mailbox has changed.");
+			return;
+		}
 		log_error("user=<%s>: %s", s->zs->user, err.text);
 		return;
 	}

@@ -153,6 +153,7 @@ static void on_end(struct session *s)
 	if (!p->closing && p->task == TASK_NONE)
 		pop3_say(p, "-ERR [SYS/TEMP] The server is shutting down.");
 	pop3_finish(p);
+	stream_set_timeout(p->stream, SESSION_FINISH_MS);
 }
 
 /* The answer to login's PASS or AUTH is ours, since only now it is known whether the mailbox can be opened. */

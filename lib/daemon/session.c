@@ -3,12 +3,14 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
 #include "base/fsutil.h"
 #include "daemon/zygote_priv.h"
 #include "ipc/api_anvil.h"
@@ -30,6 +32,7 @@ struct session_priv {
 	bool again; /* the one second try was made */
 	bool started;
 	uint64_t poll_ms;
+	uint64_t finish; /* clock_mono_ms until which a blocked write may go on; 0: the suite does not stop */
 	uint32_t id;
 };
 
@@ -53,6 +56,37 @@ static void end_due(struct ev_timer *t)
 void session_end_later(struct session *s, uint64_t ms)
 {
 	ev_timer_start(s->ev, &s->priv->end, ms, end_due);
+}
+
+/* poll's view of the session's stream and, while its end was not seen yet, of the pipe that tells it. */
+static int look(struct session *s, uint64_t ms)
+{
+	struct session_priv *p = s->priv;
+	bool hears = !p->finish && p->life.ev;
+	struct pollfd v[2] = {{.fd = s->fd, .events = POLLOUT}, {.fd = hears ? p->life.fd : -1, .events = POLLIN}};
+
+	if (poll(v, ARRAY_LEN(v), ms > INT32_MAX ? INT32_MAX : (int)ms) <= 0)
+		return ERR_TIMEOUT;
+	if (v[1].revents)
+		p->finish = clock_mono_ms() + SESSION_FINISH_MS;
+	return v[0].revents ? 0 : ERR_TIMEOUT;
+}
+
+int session_wait_writable(struct session *s, uint64_t ms)
+{
+	uint64_t end = clock_mono_ms() + ms;
+
+	for (;;) {
+		uint64_t now = clock_mono_ms(),
+			 until = s->priv->finish && s->priv->finish < end ? s->priv->finish : end;
+		int rc;
+
+		if (now >= until)
+			return until == s->priv->finish ? ERR_CLOSED : ERR_TIMEOUT;
+		rc = look(s, until - now);
+		if (rc == 0)
+			return 0;
+	}
 }
 
 /* --- wake-ups --- */
@@ -222,6 +256,7 @@ static void life_ended(struct ev_io *io, uint32_t events)
 
 	(void)events;
 	ev_io_stop(io);
+	s->priv->finish = clock_mono_ms() + SESSION_FINISH_MS;
 	session_end_later(s, SESSION_END_MS);
 	if (s->priv->started && s->on_end)
 		s->on_end(s);

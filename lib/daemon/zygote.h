@@ -18,6 +18,7 @@
 #define SESSION_EARLY_MAX 65536 /* bytes that the client had sent before it was logged in */
 #define SESSION_WATCH_MAX 64	/* folders that one session may watch */
 #define SESSION_WAKE_MS 20	/* wake-ups closer together than this are one */
+#define SESSION_FINISH_MS 1000	/* a stopping suite waits so long for a client that takes an answer */
 
 struct session {
 	struct ev *ev; /* the child's own loop */
@@ -53,6 +54,13 @@ int zygote_main(int argc, char **argv, const struct zygote_def *def);
  * program's care (stream_close_after_flush first, session_end when s->fd is closed; or flush synchronously). */
 void session_end(struct session *s);
 void session_end_later(struct session *s, uint64_t ms); /* the same after ms: time for stream_close_after_flush */
+
+/*
+ * For programs that write synchronously, so that the loop does not run meanwhile: waits until s->fd takes bytes.  0
+ * then; ERR_TIMEOUT after ms; ERR_CLOSED when the suite stops or the parent is gone and the client did not take what is
+ * left within SESSION_FINISH_MS from when that was seen.  on_end comes with the next turn of the loop as always.
+ */
+int session_wait_writable(struct session *s, uint64_t ms);
 
 /*
  * Watches these directories (absolute paths, n <= SESSION_WATCH_MAX) instead of those watched before; n 0: none.  Uses

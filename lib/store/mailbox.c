@@ -172,11 +172,7 @@ uint32_t mailbox_uidnext(const struct mailbox *mb)
 
 size_t mailbox_recent(const struct mailbox *mb)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < mb->snap.n; i++)
-		n += (mb->snap.v[i].flags & MB_RECENT) != 0;
-	return n;
+	return mb->recent;
 }
 
 size_t mailbox_lower(const struct mailbox *mb, uint32_t uid)
@@ -197,10 +193,12 @@ static size_t drop_gone(struct mailbox *mb)
 	mb->expunged = xreallocarray(mb->expunged, gone, sizeof(*mb->expunged));
 	at = gone;
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->v[i].flags & MB_GONE)
+		if (s->v[i].flags & MB_GONE) {
 			mb->expunged[--at] = (uint32_t)i + 1;
-		else
+			mb->recent -= (s->v[i].flags & MB_RECENT) != 0;
+		} else {
 			s->v[n++] = s->v[i];
+		}
 	}
 	s->n = n;
 	return gone;
@@ -211,6 +209,9 @@ static size_t list_changed(struct mailbox *mb)
 	struct mb_snap *s = &mb->snap;
 	size_t n = 0;
 
+	if (!mb->any_changed)
+		return 0;
+	mb->any_changed = false;
 	for (size_t i = 0; i < s->n; i++)
 		n += (s->v[i].bits & MBI_CHANGED) != 0;
 	if (!n)

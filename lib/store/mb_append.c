@@ -105,13 +105,49 @@ int mb_append_write(struct mb_append *ap, struct sv in, struct err *err)
 	return rc;
 }
 
+/* A UID of dest, which must still be the folder that the session has selected. */
+static int take_uid(struct mailbox *dest, uint32_t *uid, struct err *err)
+{
+	struct uid_file before = dest->uid;
+	int rc = mb_uid_take(dest, 1, uid, err);
+
+	if (!rc && dest->seen_next && before.uidvalidity != dest->uid.uidvalidity) {
+		dest->uid = before; /* for mb_sync, which tells the session */
+		mb_doubt(dest);
+		return err_set(err, ERR_TEMP, "the folder got a new UIDVALIDITY");
+	}
+	return rc;
+}
+
+/* Under the lock: the rename.  A message that dest's session is told of first is no longer new to anybody else. */
+static int name_it(struct mb_append *ap, struct mailbox *dest, struct mdir_name *n, bool known, struct err *err)
+{
+	CLEANUP(buf_freep) struct buf b = BUF_INIT(MDIR_NAME_MAX + 1);
+	bool in_new = !known && !n->upper && !n->lower;
+	struct mb_msg m = {.uid = n->uid, .keywords = n->lower, .size = n->size, .wsize = n->wsize};
+	int rc;
+
+	n->uidvalidity = dest->uid.uidvalidity;
+	rc = mdir_name_format(&b, n, !in_new);
+	if (rc)
+		return err_set(err, ERR_LIMIT, "file name too long");
+	if (renameat(ap->st->tmpfd, ap->tmp, in_new ? dest->newfd : dest->curfd, buf_cstr(&b)))
+		return err_sys(err, "rename into the folder");
+	ap->tmp[0] = '\0';
+	m.flags = (uint8_t)(mdir_flags(n->upper) | MB_RECENT);
+	if (known && !mb_add(dest, &m, buf_sv(&b)))
+		dest->seen_next = n->uid + 1;
+	else
+		mb_doubt(dest); /* the next refresh finds it */
+	return 0;
+}
+
 /* Takes a UID and gives the file its name. */
 static int file_it(struct mb_append *ap, struct mailbox *dest, unsigned flags, uint32_t keywords, time_t date,
     uint32_t *uid, struct err *err)
 {
-	CLEANUP(buf_freep) struct buf b = BUF_INIT(MDIR_NAME_MAX + 1);
 	struct mdir_name n = {.has_size = true, .has_wsize = true, .has_uid = true};
-	bool in_new = !flags && !keywords;
+	bool clean, known;
 	char unique[96];
 	int rc;
 
@@ -124,17 +160,17 @@ static int file_it(struct mb_append *ap, struct mailbox *dest, unsigned flags, u
 	rc = mb_lock(dest, err);
 	if (rc)
 		return rc == ERR_TIMEOUT ? err_set(err, ERR_TEMP, "the folder is in use") : rc;
-	rc = mb_uid_take(dest, 1, uid, err);
+	mb_own_change_begin(dest, &clean);
+	rc = take_uid(dest, uid, err);
 	n.uid = *uid;
-	n.uidvalidity = dest->uid.uidvalidity;
+	/* When nobody else took a UID since the snapshot was made the message can join it at once, without a look at
+	 * the folder: there is no other message that the client would have to see before it. */
+	known = dest->seen_next == *uid && !(dest->flags & (MB_READONLY | MB_NO_SCAN));
 	if (!rc)
-		rc = mdir_name_format(&b, &n, !in_new);
-	if (!rc && renameat(ap->st->tmpfd, ap->tmp, in_new ? dest->newfd : dest->curfd, buf_cstr(&b)))
-		rc = err_sys(err, "rename into the folder");
-	dest->settled = false; /* it is a new message for this session too */
+		rc = name_it(ap, dest, &n, known, err);
+	if (!rc && known)
+		mb_own_change_end(dest, clean);
 	mb_unlock(dest);
-	if (!rc)
-		ap->tmp[0] = '\0';
 	return rc;
 }
 

@@ -178,7 +178,8 @@ static int transfer(struct mailbox *src, const uint32_t *idx, size_t n, struct m
 			rc = sync_dirs(&t, err);
 		if (rc && !move)
 			take_back(&t);
-		dest->settled = src->settled = false;
+		mb_doubt(dest);
+		mb_doubt(src);
 		mb_unlock(dest);
 	} else if (rc == ERR_TIMEOUT) {
 		rc = err_set(err, ERR_TEMP, "the folder is in use");

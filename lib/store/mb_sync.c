@@ -28,11 +28,12 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+/* False for a folder that was removed, too: its time stays what it was. */
 static bool dir_time(int fd, struct timespec *t)
 {
 	struct stat st;
 
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) || !st.st_nlink)
 		return false;
 	*t = st.st_mtim;
 	return true;
@@ -48,14 +49,29 @@ bool mb_quiet(struct mailbox *mb)
 	       same_time(&new, &mb->new_time);
 }
 
+void mb_doubt(struct mailbox *mb)
+{
+	mb->settled = mb->young = false;
+}
+
+/* Nothing has changed since the last pass but, perhaps, in the same tick as it: OWN_RECHECK_MS bounds that doubt. */
+static bool nearly_quiet(struct mailbox *mb)
+{
+	struct timespec cur, new;
+
+	return mb->young && dir_time(mb->curfd, &cur) && dir_time(mb->newfd, &new) && same_time(&cur, &mb->cur_time) &&
+	       same_time(&new, &mb->new_time);
+}
+
 void mb_own_change_begin(struct mailbox *mb, bool *clean)
 {
-	*clean = mb->locked && mb_quiet(mb);
+	*clean = mb->locked && (mb_quiet(mb) || nearly_quiet(mb));
 }
 
 void mb_own_change_end(struct mailbox *mb, bool clean)
 {
 	mb->settled = clean && dir_time(mb->curfd, &mb->cur_time) && dir_time(mb->newfd, &mb->new_time);
+	mb->young = false;
 	if (mb->settled && !mb->recheck)
 		mb->recheck = clock_mono_ms() + OWN_RECHECK_MS;
 }
@@ -66,8 +82,8 @@ static int pass(struct mailbox *mb, struct mb_snap *s, struct err *err)
 	int rc;
 
 	snap_free(s);
-	mb->settled = dir_time(mb->curfd, &mb->cur_time) && dir_time(mb->newfd, &mb->new_time) &&
-		      settled(&mb->cur_time) && settled(&mb->new_time);
+	mb->young = dir_time(mb->curfd, &mb->cur_time) && dir_time(mb->newfd, &mb->new_time);
+	mb->settled = mb->young && settled(&mb->cur_time) && settled(&mb->new_time);
 	mb->recheck = 0;
 	rc = snap_scan(s, mb->newfd, true, mb->uid.uidvalidity, err);
 	if (!rc)
@@ -119,17 +135,12 @@ static int unite(struct mb_snap *s, const struct mb_snap *t)
 
 	for (size_t i = 0; i < t->n && t->v[i].uid; i++) {
 		size_t at = snap_lower(s, known, t->v[i].uid);
-		struct mb_msg m = t->v[i];
+		const struct mb_msg *m = &t->v[i];
 
-		if (at < known && s->v[at].uid == m.uid)
+		if (at < known && s->v[at].uid == m->uid)
 			continue;
-		if (s->n == s->cap) {
-			s->cap = s->cap ? s->cap * 2 : 32;
-			s->v = xreallocarray(s->v, s->cap, sizeof(*s->v));
-		}
-		if (snap_set_name(s, &m, snap_name(t, &t->v[i])))
+		if (snap_append(s, m, snap_name(t, &t->v[i])))
 			return ERR_LIMIT;
-		s->v[s->n++] = m;
 	}
 	snap_sort(s);
 	return 0;
@@ -233,6 +244,7 @@ static void merge(struct mailbox *mb, struct mb_snap *s, bool complete)
 	struct mb_msg *v = xreallocarray(NULL, old->n + s->n + 1, sizeof(*v));
 	size_t n = 0, j = 0;
 
+	mb->any_changed = true;
 	for (size_t i = 0; i < old->n; i++) {
 		struct mb_msg m = old->v[i];
 
@@ -252,6 +264,9 @@ static void merge(struct mailbox *mb, struct mb_snap *s, bool complete)
 	}
 	for (; j < s->n; j++)
 		v[n++] = s->v[j];
+	mb->recent = 0;
+	for (size_t i = 0; i < n; i++)
+		mb->recent += (v[i].flags & MB_RECENT) != 0;
 	if (n && v[n - 1].uid > mb->max_uid)
 		mb->max_uid = v[n - 1].uid;
 	snap_free(old);
@@ -294,6 +309,8 @@ int mb_sync(struct mailbox *mb, bool first, struct err *err)
 	locked = !mb_lock(mb, NULL);
 	if (locked) {
 		rc = pass_locked(mb, &s, err);
+		if (!rc)
+			mb->seen_next = mb->uid.next;
 		mb_unlock(mb);
 	} else {
 		rc = first ? mb_uid_load(mb, err) : 0;
@@ -301,7 +318,7 @@ int mb_sync(struct mailbox *mb, bool first, struct err *err)
 			rc = err_set(err, ERR_TEMP, "another process holds the lock of this folder");
 		if (!rc && first)
 			rc = pass(mb, &s, err);
-		mb->settled = false;
+		mb_doubt(mb);
 		only_sure(mb, &s);
 		if (!rc)
 			merge(mb, &s, false);
@@ -312,9 +329,18 @@ out:
 	if (!rc)
 		merge(mb, &s, true);
 	else
-		mb->settled = false;
+		mb_doubt(mb);
 	snap_free(&s);
 	return rc;
+}
+
+int mb_add(struct mailbox *mb, const struct mb_msg *m, struct sv name)
+{
+	if (m->uid <= mb->max_uid || snap_append(&mb->snap, m, name))
+		return ERR_LIMIT;
+	mb->max_uid = m->uid;
+	mb->recent += (m->flags & MB_RECENT) != 0;
+	return 0;
 }
 
 int mb_relocate(struct mailbox *mb, struct err *err)
@@ -323,7 +349,7 @@ int mb_relocate(struct mailbox *mb, struct err *err)
 	size_t j = 0;
 	int rc = pass(mb, &s, err);
 
-	mb->settled = false; /* what is new or missing is for the next mb_sync */
+	mb_doubt(mb); /* what is new or missing is for the next mb_sync */
 	for (size_t i = 0; !rc && i < mb->snap.n; i++) {
 		struct mb_msg *m = &mb->snap.v[i];
 
@@ -332,6 +358,7 @@ int mb_relocate(struct mailbox *mb, struct err *err)
 		if (j == s.n || !s.v[j].uid || s.v[j].uid != m->uid || (m->flags & MB_GONE))
 			continue;
 		*m = merge_one(m, &s.v[j]);
+		mb->any_changed = true;
 		rc = snap_set_name(&mb->snap, m, snap_name(&s, &s.v[j]));
 	}
 	snap_free(&s);

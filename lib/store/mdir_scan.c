@@ -33,21 +33,29 @@ int snap_set_name(struct mb_snap *s, struct mb_msg *m, struct sv name)
 	return 0;
 }
 
+int snap_append(struct mb_snap *s, const struct mb_msg *m, struct sv name)
+{
+	if (s->n == STORE_MAX_MESSAGES)
+		return ERR_LIMIT;
+	if (s->n == s->cap) {
+		s->cap = s->cap ? s->cap + s->cap / 2 + 16 : 32;
+		s->v = xreallocarray(s->v, s->cap, sizeof(*s->v));
+	}
+	s->v[s->n] = *m;
+	if (snap_set_name(s, &s->v[s->n], name))
+		return ERR_LIMIT;
+	s->n++;
+	return 0;
+}
+
 static int snap_add(struct mb_snap *s, struct sv name, bool in_new, uint32_t uidvalidity)
 {
-	struct mb_msg *m;
+	struct mb_msg m;
 	struct mdir_name n;
 
 	if (mdir_name_parse(name, &n))
 		return 0; /* not a message */
-	if (s->n == STORE_MAX_MESSAGES)
-		return ERR_LIMIT;
-	if (s->n == s->cap) {
-		s->cap = s->cap ? s->cap * 2 : 32;
-		s->v = xreallocarray(s->v, s->cap, sizeof(*s->v));
-	}
-	m = &s->v[s->n];
-	*m = (struct mb_msg){
+	m = (struct mb_msg){
 	    .uid = n.has_uid && n.uidvalidity == uidvalidity ? n.uid : 0,
 	    .keywords = n.lower,
 	    .flags = (uint8_t)mdir_flags(n.upper),
@@ -55,10 +63,7 @@ static int snap_add(struct mb_snap *s, struct sv name, bool in_new, uint32_t uid
 	    .size = n.has_size ? n.size : UINT64_MAX,
 	    .wsize = n.has_wsize ? n.wsize : UINT64_MAX,
 	};
-	if (snap_set_name(s, m, name))
-		return ERR_LIMIT;
-	s->n++;
-	return 0;
+	return snap_append(s, &m, name);
 }
 
 int snap_scan(struct mb_snap *s, int dirfd, bool in_new, uint32_t uidvalidity, struct err *err)

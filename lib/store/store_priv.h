@@ -48,6 +48,8 @@ struct mb_snap {
 };
 void snap_free(struct mb_snap *s);
 struct sv snap_name(const struct mb_snap *s, const struct mb_msg *m);
+/* Adds a message, of which the bytes of the name are copied: 0 or ERR_LIMIT. */
+int snap_append(struct mb_snap *s, const struct mb_msg *m, struct sv name);
 /* Gives m this name; the bytes are copied. */
 int snap_set_name(struct mb_snap *s, struct mb_msg *m, struct sv name);
 /* Adds what lies in the directory; messages without a UID of this folder get uid 0. */
@@ -69,11 +71,15 @@ struct mailbox {
 	unsigned flags;	  /* of mailbox_open */
 	int dirfd, curfd, newfd;
 	struct uid_file uid;
+	uint32_t seen_next; /* no UID from this one on had been given to a message when the snapshot was made */
 	struct mb_snap snap;
 	uint32_t max_uid; /* greatest that this session has seen */
 	size_t told;	  /* messages that the client knows of */
+	size_t recent;	  /* messages with MB_RECENT */
+	bool any_changed; /* some message may have MBI_CHANGED */
 	struct timespec cur_time, new_time;
-	bool settled;	  /* the times are old enough to be trusted */
+	bool settled; /* the times are old enough to be trusted */
+	bool young;   /* they are those of the last pass, but not old enough: a change of our own is believed on top */
 	uint64_t recheck; /* clock_mono_ms when they are not trusted any more; 0: always trusted */
 	bool keywords_new;
 	struct mb_keywords kw;
@@ -86,8 +92,11 @@ int mb_sync(struct mailbox *mb, bool first, struct err *err);
 /* Looks for the present names of known messages; nothing appears or vanishes. */
 int mb_relocate(struct mailbox *mb, struct err *err);
 bool mb_quiet(struct mailbox *mb); /* nothing has changed since the last pass */
+void mb_doubt(struct mailbox *mb); /* the next refresh reads the folder */
 void mb_own_change_begin(struct mailbox *mb, bool *clean);
 void mb_own_change_end(struct mailbox *mb, bool clean);
+/* Adds a message with the greatest UID to the snapshot: 0 or ERR_LIMIT. */
+int mb_add(struct mailbox *mb, const struct mb_msg *m, struct sv name);
 /* mb_uid.c */
 int mb_uid_load(struct mailbox *mb, struct err *err);	/* ERR_NOT_FOUND when there is none yet */
 int mb_uid_create(struct mailbox *mb, struct err *err); /* locked: makes one, taking Dovecot's over */

@@ -202,6 +202,39 @@ static void uids_and_flags(void **state)
 	mailbox_close(&mb);
 }
 
+/* A session's own message joins its snapshot without a reading of the folder, unless others may have come before it. */
+static void append_to_selected(void **state)
+{
+	struct fix *f = *state;
+	struct mailbox_changes ch;
+	struct mailbox *mb = box(f, "INBOX", 0), *two = box(f, "INBOX", 0);
+	unsigned quiet = 0;
+
+	for (uint32_t i = 1; i <= 40; i++) {
+		assert_int_equal(append(f, mb, "a\r\n", i & 1 ? MB_SEEN : 0), i);
+		quiet += mb_quiet(mb);
+		refresh(mb, true, &ch);
+		assert_true(ch.exists);
+		assert_int_equal(mailbox_count(mb), i);
+		assert_int_equal(mailbox_recent(mb), i);
+		assert_int_equal(mailbox_msg(mb, i - 1)->uid, i);
+		assert_int_equal(mailbox_msg(mb, i - 1)->flags, MB_RECENT | (i & 1 ? MB_SEEN : 0));
+	}
+	assert_true(quiet > 0); /* once a second it is looked all the same */
+	assert_int_equal(append(f, two, "b", 0), 41);
+	assert_int_equal(append(f, mb, "c", 0), 42);
+	refresh(mb, true, &ch);
+	refresh(two, true, &ch);
+	assert_int_equal(mailbox_count(mb), 42);
+	assert_int_equal(mailbox_count(two), 42);
+	for (size_t i = 0; i < 42; i++) {
+		assert_int_equal(mailbox_msg(mb, i)->uid, i + 1);
+		assert_int_equal(mailbox_msg(two, i)->uid, i + 1);
+	}
+	mailbox_close(&mb);
+	mailbox_close(&two);
+}
+
 static void examine_keeps_recent(void **state)
 {
 	struct fix *f = *state;
@@ -444,8 +477,8 @@ static void crlf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(small_files), T(uids_and_flags),
-	    T(examine_keeps_recent), T(foreign_uids), T(appends), T(copy_and_move), T(copied_content), T(takeover),
-	    T(index_survives_anything), cmocka_unit_test(crlf)};
+	    T(examine_keeps_recent), T(append_to_selected), T(foreign_uids), T(appends), T(copy_and_move),
+	    T(copied_content), T(takeover), T(index_survives_anything), cmocka_unit_test(crlf)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

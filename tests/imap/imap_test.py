@@ -80,7 +80,7 @@ def append_and_fetch():
     check("status %r" % line, line == b"* STATUS INBOX (MESSAGES 1 UIDNEXT %d UNSEEN 1)\r\n" % (uid + 1))
     check("byte for byte", c.literal("BODY[]", "FETCH 1 BODY.PEEK[]") == MESSAGE)
     line = c.ok("FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE)")[0]
-    check("meta %r" % line, line == b'* 1 FETCH (UID %d FLAGS (\\Flagged work) INTERNALDATE " 1-Feb-2020 09:00:00 +0000" '
+    check("meta %r" % line, line == b'* 1 FETCH (UID %d FLAGS (\\Flagged \\Recent work) INTERNALDATE " 1-Feb-2020 09:00:00 +0000" '
           b"RFC822.SIZE %d)\r\n" % (uid, len(MESSAGE)))
     line = c.ok("FETCH 1 ENVELOPE")[0]
     check("envelope %r" % line, line == b'* 1 FETCH (ENVELOPE ("Sat, 1 Feb 2020 10:00:00 +0100" "=?utf-8?q?Gr=C3=BC=C3=9Fe?=" '
@@ -104,12 +104,41 @@ def append_and_fetch():
     check("partial", c.literal("BODY[]<10>", "FETCH 1 BODY.PEEK[]<10.20>") == MESSAGE[10:30])
     check("partial behind the end", c.literal("BODY[]<99999>", "FETCH 1 BODY.PEEK[]<99999.20>") == b"")
     check("seen is not set by PEEK", b"\\Seen" not in c.ok("FETCH 1 FLAGS")[0])
-    check("seen is set and told", b"FLAGS (\\Flagged \\Seen work)" in c.ok("FETCH 1 BODY[1]")[0])
+    check("seen is set and told", b"FLAGS (\\Flagged \\Seen \\Recent work)" in c.ok("FETCH 1 BODY[1]")[0])
     check("RFC822.HEADER", c.literal("RFC822.HEADER", "FETCH 1 RFC822.HEADER") == head)
     check("macro", c.ok("FETCH 1 FULL")[0].startswith(b"* 1 FETCH (FLAGS ("))
     check("uid is added", c.ok("UID FETCH %d FLAGS" % uid)[0].startswith(b"* 1 FETCH (UID %d FLAGS" % uid))
     check("other uids are nothing", c.ok("UID FETCH %d FLAGS" % (uid + 7))[0].startswith(b"OK"))
     c.close()
+
+
+def recent():
+    """RFC 3501 sections 2.3.2 and 6.3.11: what EXISTS, RECENT and FLAGS say of an appended message agrees."""
+    c, other = client(), client()
+    empty(c)
+    for n, extra in ((1, ""), (2, "(\\Seen) "), (3, "")):
+        tag = c.tag()
+        c.send(tag + b" APPEND INBOX %s{3+}\r\nabc\r\n" % extra.encode())
+        out = c.until(tag + b" ")
+        check("append %r" % out, out[:-1] == [b"* %d EXISTS\r\n" % n, b"* %d RECENT\r\n" % n])
+        check("flags", b"\\Recent" in c.ok("FETCH %d FLAGS" % n)[0])
+    other.ok("SELECT INBOX")
+    check("told to the first session alone", not any(b"\\Recent" in line for line in other.ok("FETCH 1:3 FLAGS")))
+    other.append(b"x")
+    other.append(b"y")
+    got = c.ok("NOOP")  # the other one was told of them first
+    check("exists %r" % got, b"* 5 EXISTS\r\n" in got and b"* 3 RECENT\r\n" in got)
+    c.append(b"z")
+    uids = [int(u) for u in c.ok("UID SEARCH ALL")[0].split()[2:]]
+    check("uids %r" % uids, len(uids) == 6 and uids == sorted(uids))
+    other.ok("NOOP")
+    check("other agrees", other.ok("UID SEARCH ALL")[0].split()[2:] == [b"%d" % u for u in uids])
+    c.ok("UNSELECT")
+    c.append(b"new")
+    check("status", c.ok("STATUS INBOX (RECENT)")[0].endswith(b"(RECENT 1)\r\n"))
+    empty(c)
+    c.close()
+    other.close()
 
 
 def partial_pieces():
@@ -332,5 +361,5 @@ def log_lines():
 
 if __name__ == "__main__":
     with merpati.Instance(users=2) as M:
-        merpati.main(capabilities, mailboxes, append_and_fetch, partial_pieces, search, store_copy_move_expunge, two_sessions,
+        merpati.main(capabilities, mailboxes, append_and_fetch, recent, partial_pieces, search, store_copy_move_expunge, two_sessions,
                      deleted_under_a_session, idle, delivered_mail, first_fetch_opens_no_message, bad_input, log_lines)
