@@ -363,8 +363,7 @@ void session_shutdown(struct smtpd *g)
 	struct session *s;
 
 	g->stopping = true;
-	DL_FOREACH(g->all, s)
-	{
+	DL_FOREACH (g->all, s) {
 		session_go_on(s);
 	}
 }
