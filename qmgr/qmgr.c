@@ -92,7 +92,7 @@ static int start(struct daemon *d, struct err *err)
 {
 	struct qmgr *q = &state;
 	const char *queue = conf_str(daemon_conf(d), "queue_directory");
-	bool fresh, unclean;
+	bool fresh = false, unclean = false;
 	q->d = d;
 	q->ev = daemon_ev(d);
 	daemon_set_state(d, q);

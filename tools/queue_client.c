@@ -173,7 +173,7 @@ int queue_client_order(
 {
 	struct msg_out o = MSG_OUT_INIT;
 	struct qm_order order = {qid, where};
-	struct msg m;
+	struct msg m = {0};
 	int status;
 	qm_order_put(&o, &order);
 	int r = queue_client_send(c, type, &o, err);
