@@ -110,6 +110,8 @@ int sandbox_landlock(const struct sandbox_profile *p, const struct sandbox_args 
 int sandbox_restrict_to(const char *folder, const char *readable, struct err *err)
 {
 	int abi = kernel_abi();
+	if (sandbox_no_children(err) < 0)
+		return ERR_SYS;
 	if (abi == 0)
 		return 0; /* said once at start; identity and seccomp hold */
 	CLEANUP(fd_closep) int ruleset = new_ruleset(abi, true, err);

@@ -37,8 +37,8 @@ struct sandbox_args {
 };
 /* Layers that could not be laid are named in `missing` (at least 128 bytes), "" when all hold.  0 or negative. */
 int sandbox_enter(const struct sandbox_profile *p, const struct sandbox_args *args, char *missing, struct err *err);
-/* For the session's child: Landlock to one folder (files below it as a Maildir needs), then no more restrictions
- * change. */
+/* For the session's child: Landlock to one folder (files below it as a Maildir needs), no more processes, no signals to
+ * others.  After sandbox_enter, whose no_new_privs it needs. */
 int sandbox_restrict_to(
     const char *folder, const char *readable, struct err *err); /* readable: one more folder, to be read; or NULL */
 

@@ -46,6 +46,13 @@ static int in_cage(const struct sandbox_profile *p, int (*fn)(void))
 			return __LINE__ % 90 + 1;                                                                      \
 	} while (0)
 
+#define MUST_BE_REFUSED(call)                                                                                          \
+	do {                                                                                                           \
+		errno = 0;                                                                                             \
+		if ((call) >= 0 || errno != EPERM)                                                                     \
+			return __LINE__ % 90 + 1;                                                                      \
+	} while (0)
+
 static void *nothing(void *arg)
 {
 	return arg;
@@ -110,13 +117,6 @@ static int becomes_ordinary_users_only(void)
 	MUST_FAIL(setresuid(2001, 2001, 2001)); /* the capability went with the identity */
 	return 0;
 }
-
-#define MUST_BE_REFUSED(call)                                                                                          \
-	do {                                                                                                           \
-		errno = 0;                                                                                             \
-		if ((call) >= 0 || errno != EPERM)                                                                     \
-			return __LINE__ % 90 + 1;                                                                      \
-	} while (0)
 
 static int makes_processes_but_no_namespaces(void)
 {
@@ -197,6 +197,18 @@ static int sees_one_folder(void)
 	if (sandbox_restrict_to(folder, NULL, &err) < 0)
 		return 96;
 	MUST_FAIL(open("/etc/passwd", O_RDONLY));
+	pthread_t t;
+	MUST_BE_REFUSED(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
+	MUST_BE_REFUSED(fork());
+#ifdef SYS_fork
+	MUST_BE_REFUSED(syscall(SYS_fork));
+	MUST_BE_REFUSED(syscall(SYS_vfork));
+#endif
+	MUST_BE_REFUSED(kill(getpid(), 0));
+	MUST_BE_REFUSED(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	if (syscall(SYS_tgkill, getpid(), getpid(), 0) < 0 || pthread_create(&t, NULL, nothing, NULL) != 0 ||
+	    pthread_join(t, NULL) != 0)
+		return 90;
 	return chdir(folder) < 0 || open("z", O_CREAT | O_WRONLY, 0600) < 0 ? 97 : 0;
 }
 
