@@ -68,7 +68,7 @@ static int activated(const union address *want)
 {
 	int n = sd_listen_fds(0);
 	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
-		union address have;
+		union address have = {.sa = {0}};
 		socklen_t len = sizeof(have);
 		char a[80], b[80];
 		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 || getsockname(fd, &have.sa, &len) < 0 ||
@@ -99,7 +99,7 @@ static int bind_new(const union address *a, struct err *err)
 	if (listen(fd, LISTEN_BACKLOG) < 0)
 		return err_sys(err, "listen on %s", text);
 	int out = fd;
-	fd = -1;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): so that CLEANUP does not close it */
 	return out;
 }
 
@@ -256,7 +256,7 @@ int ports_unix(const char *path, mode_t mode, struct err *err)
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, mode) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
 		return err_sys(err, "bind %s", path);
 	int out = fd;
-	fd = -1;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): so that CLEANUP does not close it */
 	return out;
 }
 

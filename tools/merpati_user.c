@@ -477,7 +477,7 @@ static int del_one(const struct user_tool *t, const char *address)
 
 static bool print_row(void *arg, struct sv key, struct sv text)
 {
-	struct account a;
+	struct account a = {0};
 
 	(void)arg;
 	if (account_parse(text, &a, NULL)) {
@@ -499,7 +499,7 @@ static int list(const struct user_tool *t, int n, char **addresses)
 		r = user_table_each(table, print_row, NULL, &err);
 	for (int i = 0; i < n && !r; i++) {
 		struct buf name = BUF_INIT(ACCOUNT_MAX_NAME + 1);
-		struct sv text;
+		struct sv text = SV_NONE;
 
 		r = account_normalize(sv_str(addresses[i]), sv_str(t->realm), &name);
 		r = r ? err_set(&err, r, "not an address") : user_table_get(table, buf_sv(&name), &text, &err);
