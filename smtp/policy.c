@@ -25,7 +25,7 @@ int policy_level(struct sv word, enum tls_level *level)
 int policy_parse(const struct cfg *cfg, struct sv text, struct tls_policy *out, struct err *err)
 {
 	struct tls_policy p = {.level = TLS_LVL_NONE};
-	struct sv word;
+	struct sv word = SV("");
 
 	if (!sv_token(&text, " \t\r\n,", &word) || policy_level(word, &p.level) < 0)
 		return err_set(err, ERR_SYNTAX, "\"" SV_FMT "\" is no level that is supported", SV_ARG(word));
