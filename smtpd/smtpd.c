@@ -72,7 +72,8 @@ static void on_accept(struct daemon *d, const struct listener *l, int fd, const 
 	session_new(g, fd, from, !l->is_inet && !g->conf.lmtp);
 }
 
-/* At a reload clients go on to their end beside the next generation; when everything stops they are told to come back. */
+/* At a reload clients go on to their end beside the next generation; when everything stops they are told to come back.
+ */
 static void on_drain(struct daemon *d)
 {
 	if (daemon_stopping(d))

@@ -91,7 +91,7 @@ struct smtpd {
 	size_t sessions;
 	struct session *all; /* every session, for the end */
 	bool stopping;	     /* the suite stops: 421 instead of the next command */
-	time_t date_at; /* the second that `date` is for */
+	time_t date_at;	     /* the second that `date` is for */
 	char date[64];
 };
 
@@ -167,11 +167,11 @@ struct session {
 	void (*limits_done)(struct session *s, const char *refusal);
 	int event_state; /* 0: nothing asked, 1: asked, 2: event_rate is known */
 	uint32_t event_rate;
-	bool conn_held;		    /* anvil counts this connection */
-	uint32_t mechs_call;	    /* open call to auth, 0: none */
-	struct buf auth_args;	    /* AUTH arguments while anvil is asked */
+	bool conn_held;		     /* anvil counts this connection */
+	uint32_t mechs_call;	     /* open call to auth, 0: none */
+	struct buf auth_args;	     /* AUTH arguments while anvil is asked */
 	struct session *prev, *next; /* in smtpd.all */
-	struct session *stock_next; /* who waits for a spool descriptor */
+	struct session *stock_next;  /* who waits for a spool descriptor */
 	bool stock_waits;
 };
 
@@ -181,7 +181,8 @@ void session_run(struct session *s);   /* handles what input there is */
 void session_wake(struct session *s);  /* goes on after a wait: calls s->resume, then session_run() soon */
 void session_greet(struct session *s); /* 220: the first reply, after TLS in wrapper mode */
 void session_go_on(struct session *s); /* looks at further input at the end of this turn */
-void session_shutdown(struct smtpd *g); /* the suite stops: 421 to idle clients now, to the others after their command */
+void session_shutdown(
+    struct smtpd *g); /* the suite stops: 421 to idle clients now, to the others after their command */
 /* Ends the session: logs, closes after what is queued was sent. reason: "lost connection", "too many errors", NULL. */
 void session_end(struct session *s, const char *reason);
 /* Replies; dsn "" or NULL for none. Counts 4xx and 5xx as errors of the client. */

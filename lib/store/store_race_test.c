@@ -50,7 +50,8 @@ static int session(const char *dir, int number)
 
 		for (size_t i = 0; n && i < ARRAY_LEN(idx); i++)
 			idx[i] = (uint32_t)((size_t)random() % n);
-		if (n && mailbox_store(mb, idx, ARRAY_LEN(idx), random() % 2 ? MB_ADD : MB_REMOVE, 1u << number, 0, NULL))
+		if (n &&
+		    mailbox_store(mb, idx, ARRAY_LEN(idx), random() % 2 ? MB_ADD : MB_REMOVE, 1u << number, 0, NULL))
 			return 2;
 		if (n)
 			mailbox_summary_put(mb, idx[0], SV("some bytes"));
