@@ -7,6 +7,8 @@ void cmd_idle(struct imap *s, struct imap_lex *l ATTR_UNUSED)
 {
 	snprintf(s->idle_tag, sizeof(s->idle_tag), SV_FMT, SV_ARG(sv_head(s->tag, IMAP_TAG_MAX)));
 	imap_writes(s, "+ idling\r\n");
+	if (s->mb != NULL)
+		mailbox_look_again(s->mb);
 	imap_sync(s, true);
 	s->state = IMAP_IDLE;
 }

@@ -101,6 +101,10 @@ struct mailbox_changes {
  * without UID are left for a later call.  0 or ERR_SYS. */
 int mailbox_refresh(struct mailbox *mb, bool expunge, struct mailbox_changes *out, struct err *err);
 
+/* Before a long wait without refresh: the next one reads the folder unless it is certain that nothing was missed beside
+ * a change of our own. */
+void mailbox_look_again(struct mailbox *mb);
+
 enum mb_op { MB_SET, MB_ADD, MB_REMOVE };
 /* Changes flags (of MB_FLAGS) and keywords of messages idx[0..n).  Updates the snapshot; nothing is reported by refresh
  * for it.  Messages that have gone meanwhile are skipped and become MB_GONE.  ERR_DENIED on a read-only mailbox. */

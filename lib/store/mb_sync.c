@@ -54,6 +54,12 @@ void mb_doubt(struct mailbox *mb)
 	mb->settled = mb->young = false;
 }
 
+void mailbox_look_again(struct mailbox *mb)
+{
+	if (mb->recheck)
+		mb_doubt(mb);
+}
+
 /* Nothing has changed since the last pass but, perhaps, in the same tick as it: OWN_RECHECK_MS bounds that doubt. */
 static bool nearly_quiet(struct mailbox *mb)
 {

@@ -220,6 +220,8 @@ static void append_to_selected(void **state)
 		assert_int_equal(mailbox_msg(mb, i - 1)->uid, i);
 		assert_int_equal(mailbox_msg(mb, i - 1)->flags, MB_RECENT | (i & 1 ? MB_SEEN : 0));
 	}
+	mailbox_look_again(mb);
+	assert_false(mb_quiet(mb));
 	assert_true(quiet > 0); /* once a second it is looked all the same */
 	assert_int_equal(append(f, two, "b", 0), 41);
 	assert_int_equal(append(f, mb, "c", 0), 42);
