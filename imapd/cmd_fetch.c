@@ -112,7 +112,10 @@ static void send_item(struct fetch *f, const struct imap_item *it)
 	const struct mb_msg *m = mailbox_msg(s->mb, f->v.i);
 	struct view *v = &f->v;
 	switch (it->kind) {
-	case IMAP_ITEM_UID: imap_printf(s, "UID %u", m->uid); break;
+	case IMAP_ITEM_UID:
+		imap_write(s, "UID ", 4);
+		imap_number(s, m->uid);
+		break;
 	case IMAP_ITEM_FLAGS: imap_send_flags(s, v->i); break;
 	case IMAP_ITEM_INTERNALDATE: send_date(f); break;
 	case IMAP_ITEM_SIZE: imap_printf(s, "RFC822.SIZE %llu", (unsigned long long)m->wsize); break;
@@ -157,7 +160,9 @@ static void fetch_one(struct fetch *f, size_t i, bool with_flags)
 		f->failed |= r != ERR_NOT_FOUND;
 		return;
 	}
-	imap_printf(s, "* %zu FETCH (", i + 1);
+	imap_write(s, "* ", 2);
+	imap_number(s, i + 1);
+	imap_write(s, " FETCH (", 8);
 	if (f->add_uid)
 		imap_printf(s, "UID %u%s", mailbox_msg(s->mb, i)->uid, f->items.n > 0 || with_flags ? " " : "");
 	for (size_t k = 0; k < f->items.n && !s->broken; k++) {

@@ -80,6 +80,7 @@ void imap_free(struct imap **s);
 /* Output; dropped when the client is gone. */
 void imap_write(struct imap *s, const void *p, size_t n);
 void imap_writes(struct imap *s, const char *text);
+void imap_number(struct imap *s, uint64_t n); /* in decimal; FETCH of a whole mailbox is made of little else */
 void imap_printf(struct imap *s, const char *fmt, ...) ATTR_PRINTF(2, 3);
 void imap_flush(struct imap *s);
 /* Room of at least `need` (<= IMAP_OUT_SIZE / 2) bytes at the end of the output; imap_advance tells how many were used.

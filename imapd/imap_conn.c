@@ -81,6 +81,16 @@ void imap_writes(struct imap *s, const char *text)
 	imap_write(s, text, strlen(text));
 }
 
+void imap_number(struct imap *s, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	imap_write(s, digits + at, sizeof(digits) - at);
+}
+
 void imap_printf(struct imap *s, const char *fmt, ...)
 {
 	va_list ap;

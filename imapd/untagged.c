@@ -3,15 +3,15 @@
 
 static const struct {
 	const char *name;
-	uint8_t bit;
+	uint8_t len, bit;
 } flag_names[] = {
-    {"\\Answered", MB_ANSWERED},
-    {"\\Flagged", MB_FLAGGED},
-    {"\\Deleted", MB_DELETED},
-    {"\\Seen", MB_SEEN},
-    {"\\Draft", MB_DRAFT},
-    {"$Forwarded", MB_PASSED},
-    {"\\Recent", MB_RECENT},
+    {"\\Answered", 9, MB_ANSWERED},
+    {"\\Flagged", 8, MB_FLAGGED},
+    {"\\Deleted", 8, MB_DELETED},
+    {"\\Seen", 5, MB_SEEN},
+    {"\\Draft", 6, MB_DRAFT},
+    {"$Forwarded", 10, MB_PASSED},
+    {"\\Recent", 7, MB_RECENT},
 };
 
 ATTR_PRINTF(3, 0)
@@ -71,14 +71,20 @@ void imap_fail(struct imap *s, const struct err *err, const char *code_not_found
 void imap_send_flags(struct imap *s, size_t i)
 {
 	const struct mb_msg *m = mailbox_msg(s->mb, i);
-	size_t room, n = 0;
+	size_t room, n;
 	/* Longest: every flag and 26 keywords. */
 	char *to = imap_room(s, 8192, &room);
-	n += (size_t)snprintf(to, room, "FLAGS (");
+	memcpy(to, "FLAGS (", 7);
+	n = 7;
 	size_t first = n;
-	for (size_t k = 0; k < ARRAY_LEN(flag_names); k++)
-		if (m->flags & flag_names[k].bit)
-			n += (size_t)snprintf(to + n, room - n, "%s%s", n > first ? " " : "", flag_names[k].name);
+	for (size_t k = 0; k < ARRAY_LEN(flag_names); k++) {
+		if (!(m->flags & flag_names[k].bit))
+			continue;
+		if (n > first)
+			to[n++] = ' ';
+		memcpy(to + n, flag_names[k].name, flag_names[k].len);
+		n += flag_names[k].len;
+	}
 	for (unsigned k = 0; m->keywords != 0 && k < STORE_KEYWORDS; k++) {
 		const char *name = m->keywords >> k & 1 ? mailbox_keyword_name(s->mb, k) : NULL;
 		if (name != NULL)
