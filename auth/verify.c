@@ -135,7 +135,8 @@ static void verify_account(const struct verify_request *r, const struct account 
 	struct identity id = {.uid = a->uid, .gid = a->gid, .folder = account_folder(a->folder)};
 	struct check *k;
 
-	if (!a->disabled && auth_cache_check(auth.cache, ev_now(daemon_ev(auth.d)), r->user, r->password, a->crypt)) {
+	if (!a->disabled && a->crypt.n > 0 &&
+	    auth_cache_check(auth.cache, ev_now(daemon_ev(auth.d)), r->user, r->password, a->crypt)) {
 		done(arg, 0, &id);
 		return;
 	}
