@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!scram_parse(in, &v)) {
 		struct scram_verifier w;
 
-		BUG_ON(
-		    scram_format(&v, &out) || scram_parse(buf_sv(&out), &w) || memcmp(v.stored, w.stored, SCRAM_KEY));
+		BUG_ON(scram_format(&v, &out) || scram_parse(buf_sv(&out), &w) ||
+		       memcmp(v.stored, w.stored, SCRAM_KEY) != 0);
 		buf_reset(&out);
 	}
 	if (!account_normalize(in, SV("example.org"), &out))
