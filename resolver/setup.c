@@ -152,7 +152,7 @@ static int set_options(struct ub_ctx *ctx, const struct setup *s, struct err *er
 
 	/* An answer and its records are cached apart; the records need about twice the room. */
 	if (option(ctx, err, "msg-cache-size:", "%llu", (unsigned long long)third) < 0 ||
-	    option(ctx, err, "rrset-cache-size:", "%llu", (unsigned long long)(third * 2)) < 0 ||
+	    option(ctx, err, "rrset-cache-size:", "%llu", (unsigned long long)third * 2) < 0 ||
 	    option(ctx, err, "cache-max-ttl:", "%llu", (unsigned long long)s->max_ttl) < 0 ||
 	    option(ctx, err, "do-ip4:", "%s", s->ipv4 ? "yes" : "no") < 0 ||
 	    option(ctx, err, "do-ip6:", "%s", s->ipv6 ? "yes" : "no") < 0 ||
