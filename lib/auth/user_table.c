@@ -6,10 +6,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/fsutil.h"
 
-#define LOOK_EVERY_MS 500    /* how often a reader looks whether the file was replaced */
 #define MAP_SIZE (1ul << 32) /* address space for a table that is being written */
 
 struct user_table {
@@ -19,7 +17,6 @@ struct user_table {
 	MDB_dbi dbi;
 	dev_t dev;
 	ino_t ino;
-	uint64_t looked;
 };
 
 static int mdb_err(struct err *err, int rc, const char *path)
@@ -65,15 +62,14 @@ static int open_env(struct user_table *t, const struct stat *st, struct err *err
 	return 0;
 }
 
-/* Follows a replaced file.  The table that is open stays in use while the new one cannot be read. */
+/*
+ * Follows a replaced file, at every look-up: a changed password counts at once, and a stat(2) is little beside a hash.
+ * The table that is open stays in use while the new one cannot be read.
+ */
 static int follow(struct user_table *t, struct err *err)
 {
-	uint64_t now = clock_mono_ms();
 	struct stat st;
 
-	if (t->env && now - t->looked < LOOK_EVERY_MS)
-		return 0;
-	t->looked = now;
 	if (stat(t->path, &st)) {
 		if (errno == ENOENT) {
 			forget(t);
