@@ -1,4 +1,4 @@
-# labels: short
+# labels: long
 """qmgr: retry times, expiry, delay notices, a small window, agents that die, many messages."""
 import os
 import socket
